@@ -1,0 +1,156 @@
+"""Sanderling beside its peers: the plugin of the peer benchmark scripts (`bench_*.py --plugin benchmarks/peers_plugin.py`).
+
+Every function stands alone and imports what it needs, so a script runs without the packages of the other scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+def loaders() -> dict[str, Callable[..., Callable[[], Iterator[int]]]]:
+    """Training samples per second, with what the peer's default recipe does: mosaic always, enlargement 0.5 to 1.5,
+    shift 0.1, mirror 0.5, and a change of hue, saturation and brightness of every sample (here one colour matrix).
+    Each picture is decoded once per epoch, as there; nothing is cached from one epoch to the next.
+    """
+
+    def ours(root: Path, imgsz: int, batch: int, workers: int) -> Callable[[], Iterator[int]]:
+        import itertools
+
+        from sanderling.data.augment import AugmentConfig
+        from sanderling.data.loader import TrainingLoader
+        from sanderling.datasets.locate import open_dataset
+        from sanderling.structures.artefact import PictureRule
+
+        augment = AugmentConfig(
+            mosaic=1.0,
+            scale=(0.5, 1.5),
+            translate=0.1,
+            brightness=0.0,
+            contrast=(0.6, 1.4),
+            saturation=(0.3, 1.7),
+            hue=0.015,
+            colour_probability=1.0,
+        )
+        loader = TrainingLoader(
+            open_dataset(Path(root), split="train"),
+            picture=PictureRule(size_hw=(imgsz, imgsz), resize="letterbox", pad_value=114),
+            augment=augment,
+            batch=batch,
+            seed=0,
+            workers=workers,
+            drop_last=False,
+        )
+        epochs = itertools.count()
+        return lambda: (len(taken.images) for taken in loader.epoch(next(epochs)))
+
+    return {"sanderling mosaic": ours}
+
+
+def evaluators():
+    """Ours, from two JSON files to the report: COCO, VOC, alarms, per class."""
+    from pathlib import Path
+
+    from sanderling.datasets.locate import open_dataset
+    from sanderling.evaluation.evaluate import evaluate
+    from sanderling.evaluation.results_file import read_flat_results
+
+    def run(gt_json, dt_json):
+        dataset = open_dataset(Path(gt_json))
+        report = evaluate(dataset, read_flat_results(Path(dt_json), dataset))
+        return report.metrics["AP"], report.metrics["AP50"]
+
+    return {"sanderling": run}
+
+
+def trainers() -> dict[str, Callable[..., list[float]]]:
+    """NanoDet-m through our loop as `sanderling train` runs it, with mosaic, and two floors of the same network.
+
+    The floors take ready batches: `bare step` is forward, a mean over the outputs, backward and optimiser step;
+    `with losses` has the real objective in place of the mean.
+    """
+
+    def loop(precision: str) -> Callable[..., list[float]]:
+        def run(root: Path, args: Any, out: str) -> list[float]:
+            import json
+
+            from sanderling.commands.train import train
+
+            outcome = train(
+                "nanodet-m",
+                data=root,
+                data_format="yolo",
+                imgsz=args.imgsz,
+                batch=args.batch,
+                workers=args.workers,
+                threads=args.threads,
+                epochs=2,
+                output=Path(out) / "ours",
+                assignments=(
+                    "augment.mosaic=1.0",
+                    "loop.mosaic_off=0",
+                    "data.val=null",
+                    f"runtime.precision={precision}",
+                    "trackers=[]",
+                ),
+            )
+            records = (outcome.folder / "metrics.jsonl").read_text().splitlines()
+            return [json.loads(record)["time_s"] for record in records]
+
+        return run
+
+    def bare(with_losses: bool) -> Callable[..., list[float]]:
+        def run(root: Path, args: Any, out: str) -> list[float]:
+            import dataclasses
+            import time
+
+            import torch
+
+            from sanderling.data.loader import TrainingLoader
+            from sanderling.datasets.locate import open_dataset
+            from sanderling.recipes.build import build_training
+            from sanderling.recipes.named import named
+            from sanderling.training.runtime import Runtime, RuntimeConfig
+
+            plan = named("nanodet-m", batch=args.batch)
+            picture = dataclasses.replace(plan.model.picture, size_hw=(args.imgsz, args.imgsz))
+            dataset = open_dataset(root, split="train", data_format="yolo")
+            plan = dataclasses.replace(
+                plan,
+                model=dataclasses.replace(plan.model.with_classes(dataset.class_names), picture=picture),
+                ema=None,
+                runtime=RuntimeConfig(precision="float32", threads=args.threads).resolved(),
+            )
+            augment = dataclasses.replace(plan.augment, mosaic=1.0)
+            seconds = []
+            with (
+                Runtime(plan.runtime) as runtime,
+                TrainingLoader(dataset, picture=picture, augment=augment, batch=args.batch, seed=0) as loader,
+            ):
+                batches = list(loader.epoch(0))
+                training = build_training(plan, runtime, batches=len(batches))
+                training.task.train()
+                for _ in range(2):
+                    started = time.perf_counter()
+                    for batch in batches:
+                        if with_losses:
+                            loss = torch.stack(list(training.task(batch).values())).sum()
+                        else:
+                            predictions = training.task.network(batch.images)
+                            loss = predictions.class_logits.mean() + predictions.box_logits.mean()
+                        loss.backward()
+                        training.optimizer.step()
+                        training.optimizer.zero_grad()
+                    seconds.append(time.perf_counter() - started)
+            return seconds
+
+        return run
+
+    return {
+        "sanderling nanodet-m": loop("float32"),
+        "sanderling nanodet-m bfloat16": loop("bfloat16"),
+        "sanderling nanodet-m bare step": bare(with_losses=False),
+        "sanderling nanodet-m with losses": bare(with_losses=True),
+    }

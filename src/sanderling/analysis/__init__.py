@@ -1,0 +1,1 @@
+"""What a network costs and how it is built, without running it on pictures."""

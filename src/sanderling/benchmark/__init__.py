@@ -1,0 +1,1 @@
+"""What an artefact costs on this device: latency, throughput, memory. Without torch, as on the device itself."""

@@ -1,0 +1,53 @@
+"""From what went wrong to one line on standard error and an exit code that scripts rely on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from sanderling.errors import RunError, SanderlingError
+
+INTERNAL, INTERRUPTED = 70, 130
+_DEBUG_VARIABLE = "SANDERLING_DEBUG"
+
+
+def report(error: BaseException, *, debug: bool = False) -> int:
+    """Print what went wrong and return the exit code; with `debug`, or where `SANDERLING_DEBUG` is set, the traceback.
+
+    >>> from sanderling.errors import DataError
+    >>> report(DataError("birds/: no data set here"))
+    3
+    """
+    if debug or os.environ.get(_DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    code, message = explain(error)
+    print(message, file=sys.stderr)
+    return code
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """The exit code and the line for people."""
+    if isinstance(error, SanderlingError):
+        return error.exit_code, f"error: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if _is_out_of_memory(error):
+        return RunError.exit_code, (
+            f"error: out of memory ({_first_line(error)}); take a smaller --batch or --imgsz, or fewer --workers"
+        )
+    return INTERNAL, (
+        f"internal error: {type(error).__name__}: {_first_line(error)}\n"
+        f"This is a fault of sanderling. Run the command again with {_DEBUG_VARIABLE}=1 and report the traceback."
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Torch is not imported to ask: its errors are told by name, and the processor's by their words."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or ["no message"])[0]

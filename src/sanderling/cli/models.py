@@ -1,0 +1,77 @@
+"""`sanderling models` and `sanderling models show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sanderling.cli import options, printing
+
+if TYPE_CHECKING:
+    from sanderling.reporting.tables import Table
+
+
+def models(context: typer.Context, *, json: options.Json = None) -> None:
+    """List the detectors of the zoo.
+
+    Parameters and multiply-adds are counted for 80 classes at the input size.
+
+    Examples:
+        sanderling models
+        sanderling models --json -
+        sanderling models show nanodet-m
+
+    Exit codes: 0 listed, 2 wrong use, 7 the extra [train] is not installed.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from sanderling.commands.models import list_models
+
+    found = list_models()
+    if printing.for_people(found, json):
+        from sanderling.reporting.tables import models_table
+
+        printing.show(models_table(found))
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the zoo, a weights file or a run folder.")],
+    *,
+    json: options.Json = None,
+) -> None:
+    """Show one model stage by stage.
+
+    Parameters, multiply-adds and the shape of the outputs of every stage.
+
+    Examples:
+        sanderling models show nanodet-m
+        sanderling models show runs/train/nanodet-m --json -
+
+    Exit codes: 0 shown, 2 no such name, 4 not a model, 7 the extra [train] is
+    not installed.
+    """
+    from sanderling.commands.models import show_model
+
+    model = show_model(name)
+    if printing.for_people(model, json):
+        printing.show(_stages(model))
+
+
+def _stages(model: dict[str, Any]) -> Table:
+    from sanderling.reporting.tables import Column, Table, size_text
+
+    total = {"name": "total", "parameters": model["parameters"], "macs": model["macs"], "outputs": ()}
+    return Table(
+        title=f"{model['name']} at {size_text(model['input'])}",
+        columns=(
+            Column(name="stage"),
+            Column(name="parameters", kind="whole"),
+            Column(name="multiply-adds, M", kind="number"),
+            Column(name="outputs"),
+        ),
+        rows=tuple(
+            (stage["name"], stage["parameters"], stage["macs"] / 1e6, ", ".join(stage["outputs"]))
+            for stage in (*model["stages"], total)
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What each verb does: one plain function per verb, heavy imports inside the functions."""

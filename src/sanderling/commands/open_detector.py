@@ -1,0 +1,173 @@
+"""Any model that a user names, opened: a weights file, a run folder, an exported artefact."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sanderling.errors import MissingDependencyError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from sanderling.models.predictor import TorchDetector
+    from sanderling.runtimes.detector import ArtefactDetector
+    from sanderling.structures.artefact import PictureRule, PostprocessRule
+
+logger = logging.getLogger(__name__)
+
+_RESIZES = ("letterbox", "stretch")
+_WEIGHTS_IN_RUN = Path("weights", "best.safetensors")
+
+
+def open_detector(
+    model: str | Path,
+    *,
+    imgsz: int | Sequence[int] | None = None,
+    resize: str | None = None,
+    conf: float | None = None,
+    iou: float | None = None,
+    max_det: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> TorchDetector | ArtefactDetector:
+    """Open a detector of pictures. What is not given is the model's own.
+
+    Args:
+        model: a weights file (`.safetensors`), a run folder, or an exported artefact (`.onnx`).
+        imgsz: side of the network input, or height and width; rounded up to the stride.
+        resize: `letterbox` or `stretch`.
+        conf: lowest score.
+        iou: overlap above which the better box stays alone.
+        max_det: most detections a picture.
+        device: `cpu`, `cuda`, `cuda:1` ...; by default the GPU where there is one. Artefacts run on the processor.
+        threads: threads on the processor.
+
+    Raises:
+        UsageError: a value that does not fit.
+        ModelError: the model is missing, unreadable, or of another input size than asked for.
+        MissingDependencyError: torch or an engine is not installed.
+    """
+    from sanderling.runtimes.open import ARTEFACT_SUFFIXES, open_artefact
+
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads = {threads}: at least 1 is expected")
+    thresholds = {"score": conf, "iou": iou, "max_detections": max_det}
+    if Path(model).suffix in ARTEFACT_SUFFIXES:
+        if device not in (None, "cpu"):
+            raise UsageError(f"device = {device!r}: an exported artefact runs on the processor; use --device cpu")
+        opened = open_artefact(Path(model), threads=threads)
+        return opened.with_rules(
+            picture=picture_rule(opened.picture, imgsz=imgsz, resize=resize, stride=opened.artefact.stride),
+            postprocess=_postprocess_rule(opened.postprocess, thresholds),
+        )
+    weights = find_weights(model)
+    require_torch("running a weights file")
+    import torch
+
+    from sanderling.models.predictor import TorchDetector
+    from sanderling.models.weights.safetensors_file import load_network
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    network = load_network(weights)
+    return TorchDetector(
+        network,
+        picture=picture_rule(network.config.picture, imgsz=imgsz, resize=resize, stride=network.stride),
+        postprocess=_postprocess_rule(network.config.postprocess, thresholds),
+        device=_device(device),
+    )
+
+
+def find_weights(model: str | Path) -> Path:
+    """The weights file that a name stands for: the file itself, or the best one of a run folder.
+
+    Raises:
+        ModelError: there is none.
+    """
+    path = Path(model)
+    if path.is_dir():
+        inside = path / _WEIGHTS_IN_RUN
+        if not inside.is_file():
+            raise ModelError(f"{path}: holds no {_WEIGHTS_IN_RUN}; name a run folder that has finished an epoch")
+        return inside
+    if not path.is_file():
+        raise ModelError(
+            f"{path}: no such file or folder; name a weights file (.safetensors), a run folder or an exported .onnx "
+            "file (names of the zoo carry no weights: train one first, or read published ones with "
+            "sanderling weights import)"
+        )
+    if path.suffix != ".safetensors":
+        raise ModelError(
+            f"{path}: files ending in {path.suffix or 'nothing'!r} cannot be opened as a model; read foreign weights "
+            "first: sanderling weights import FILE --model NAME -o FILE.safetensors"
+        )
+    return path
+
+
+def picture_rule(
+    rule: PictureRule, *, imgsz: int | Sequence[int] | None, resize: str | None, stride: int
+) -> PictureRule:
+    """A model's picture rule with what the user asked for.
+
+    Raises:
+        UsageError: a size or a resize rule that does not exist.
+    """
+    changes: dict[str, Any] = {}
+    if imgsz is not None:
+        changes["size_hw"] = _input_size(imgsz, stride)
+    if resize is not None:
+        if resize not in _RESIZES:
+            raise UsageError(f"resize = {resize!r}: {' or '.join(_RESIZES)} is expected")
+        changes["resize"] = resize
+    return dataclasses.replace(rule, **changes)
+
+
+def require_torch(purpose: str) -> None:
+    """Stop with the line that installs torch where it is missing.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingDependencyError.for_extra("torch", extra="train", purpose=purpose)
+
+
+def _input_size(imgsz: int | Sequence[int], stride: int) -> tuple[int, int]:
+    from sanderling.pictures import round_up_size
+
+    sides = (imgsz,) if isinstance(imgsz, int) else tuple(imgsz)
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise UsageError(f"imgsz = {list(sides)}: one side or height and width, in pixels, is expected")
+    asked = (sides[0], sides[-1])
+    size_hw = round_up_size(asked, stride)
+    if size_hw != asked:
+        logger.warning(
+            "imgsz %dx%d is rounded up to %dx%d (height x width), multiples of the stride %d", *asked, *size_hw, stride
+        )
+    return size_hw
+
+
+def _postprocess_rule(rule: PostprocessRule, thresholds: dict[str, Any]) -> PostprocessRule:
+    from sanderling import config
+
+    changes = {name: value for name, value in thresholds.items() if value is not None}
+    return config.parse(type(rule), {**config.plain(rule), **changes}, source="thresholds") if changes else rule
+
+
+def _device(device: str | None) -> str:
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    name = f"cuda:{device}" if device.isdigit() else device
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise UsageError(f"device = {device!r}: no device is named so; use cpu, cuda or cuda:NUMBER") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device = {device!r}: this machine has no usable GPU; use --device cpu")
+    return name

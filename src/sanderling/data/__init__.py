@@ -1,0 +1,1 @@
+"""`Dataset` to `Batch` for training: transforms, sampling, loading in many processes."""

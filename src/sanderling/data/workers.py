@@ -1,0 +1,213 @@
+"""Processes that draw windows of samples into memory they share with the trainer. No torch.
+
+A worker is a fresh interpreter that runs this file: nothing is forked, the caller's main module is not imported
+again, and it starts in a fifth of a second. Samples lie in a ring of anonymous shared memory (`memfd`): it has no name
+that could be left behind and no limit but the machine's memory, and it vanishes with its last user, also after SIGKILL.
+A worker ends when its pipe closes, so none outlives its trainer.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sanderling.data.window import Window, WindowLabels, WindowSettings, WindowTask
+from sanderling.errors import RunError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Start:
+    """What a worker is told first."""
+
+    settings: WindowSettings
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Job:
+    """A window and the rows of the ring that its samples go to; `ticket` tells the answer."""
+
+    ticket: int
+    task: WindowTask
+    rows: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Done:
+    """A window is drawn: what its samples show, or None and the reasons when no picture could be read."""
+
+    ticket: int
+    labels: WindowLabels | None
+    unreadable: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Failed:
+    """The worker's own fault."""
+
+    trace: str
+
+
+class WorkerPool:
+    """Some worker processes and their ring of samples.
+
+    Attributes:
+        ring: uint8 RxHxWx3, shared with the workers.
+    """
+
+    def __init__(self, workers: int, *, settings: WindowSettings, rows: int) -> None:
+        descriptor = os.memfd_create("sanderling-samples")
+        try:
+            self.ring, self._memory = _map_ring(descriptor, settings, rows)
+            self._workers = [_start(descriptor) for _ in range(workers)]
+        finally:
+            os.close(descriptor)
+        self._pending: list[set[int]] = [set() for _ in range(workers)]
+        self._tickets = 0
+        for worker in range(workers):
+            self._send(worker, _Start(settings=settings, rows=rows))
+
+    @property
+    def pending(self) -> int:
+        """Windows that were handed out and have not come back."""
+        return sum(len(tickets) for tickets in self._pending)
+
+    def submit(self, task: WindowTask, rows: Sequence[int]) -> int:
+        """Hand a window to the worker with the least to do; its samples will go to these rows of the ring.
+
+        Returns:
+            The ticket that `receive` gives back with the result.
+        """
+        self._tickets += 1
+        worker = min(range(len(self._workers)), key=lambda index: len(self._pending[index]))
+        self._pending[worker].add(self._tickets)
+        self._send(worker, _Job(ticket=self._tickets, task=task, rows=rows))
+        return self._tickets
+
+    def receive(self) -> tuple[int, WindowLabels | None, dict[str, str]]:
+        """Wait for any window.
+
+        Returns:
+            Its ticket, what its samples show (None when no picture could be read), and path to reason of those
+            pictures that could not be read.
+
+        Raises:
+            RunError: a worker died or failed.
+        """
+        connections = [connection for _, connection in self._workers]
+        ready = cast(Connection, wait(connections)[0])
+        worker = connections.index(ready)
+        try:
+            answer = ready.recv()
+        except (EOFError, OSError):
+            raise self._death(worker) from None
+        if isinstance(answer, _Failed):
+            raise RunError(f"data worker {worker} failed; run with workers=0 to see it in place:\n{answer.trace}")
+        self._pending[worker].discard(answer.ticket)
+        return answer.ticket, answer.labels, answer.unreadable
+
+    def drain(self) -> None:
+        """Wait for all windows that were handed out and drop them."""
+        while self.pending:
+            self.receive()
+
+    def close(self) -> None:
+        """End the workers. The ring stays readable until it is no longer referred to."""
+        for _, connection in self._workers:
+            connection.close()
+        for process, _ in self._workers:
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _send(self, worker: int, message: _Start | _Job) -> None:
+        try:
+            self._workers[worker][1].send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._death(worker) from None
+
+    def _death(self, worker: int) -> RunError:
+        process = self._workers[worker][0]
+        try:
+            code = process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return RunError(f"data worker {worker} closed its pipe; start the run again, or with workers=0")
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        hint = "; the machine may be out of memory: use fewer workers" if code == -signal.SIGKILL else ""
+        return RunError(f"data worker {worker} (process {process.pid}) {how}{hint}; --resume continues the run")
+
+
+def _map_ring(descriptor: int, settings: WindowSettings, rows: int) -> tuple[NDArray[np.uint8], mmap.mmap]:
+    height, width = settings.picture.size_hw
+    size = rows * height * width * 3
+    os.ftruncate(descriptor, size)
+    memory = mmap.mmap(descriptor, size)
+    return np.frombuffer(memory, np.uint8).reshape(rows, height, width, 3), memory
+
+
+def _start(ring: int) -> tuple[subprocess.Popen[bytes], Connection]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"from {__name__} import main; main({ring}, {theirs.fileno()})"],
+            pass_fds=(ring, theirs.fileno()),
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+    return process, Connection(ours.detach())
+
+
+def _work(descriptor: int, connection: Connection) -> None:
+    """Draw windows until the pipe closes."""
+    start = connection.recv()
+    ring, _ = _map_ring(descriptor, start.settings, start.rows)
+    os.close(descriptor)
+    jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+    # Jobs are taken off the pipe at once: two sides that both wait for room to send would wait for ever.
+    threading.Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
+    while (job := jobs.get()) is not None:
+        window = Window(job.task, start.settings)
+        if window.readable:
+            for sample, row in enumerate(job.rows):
+                window.draw(sample, ring[row])
+        labels = window.labels if window.readable else None
+        connection.send(_Done(ticket=job.ticket, labels=labels, unreadable=window.unreadable))
+
+
+def _read_jobs(connection: Connection, jobs: queue.SimpleQueue[_Job | None]) -> None:
+    try:
+        while True:
+            jobs.put(connection.recv())
+    except (EOFError, OSError):
+        jobs.put(None)
+
+
+def main(ring: int, pipe: int) -> None:
+    """What a worker process runs, with the file descriptors of the ring and of its end of the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to handle; it then closes the pipe
+    cv2.setNumThreads(0)
+    connection = Connection(pipe)
+    try:
+        _work(ring, connection)
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        return
+    except Exception:
+        connection.send(_Failed(trace=traceback.format_exc()))
+        raise

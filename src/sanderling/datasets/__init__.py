@@ -1,0 +1,1 @@
+"""Files to `Sample`s, without torch: readers, checks, statistics, conversion and splitting of data sets."""

@@ -1,0 +1,1 @@
+"""From a trained network to a file that a device runs, with proof that both say the same."""

@@ -1,0 +1,197 @@
+"""Proof that an artefact says what its model says, on real pictures at the artefact's own input size.
+
+Axes: A points, C classes, N, M detections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sanderling import pictures as picture_path
+from sanderling.errors import ExportError
+from sanderling.models.network import DetectorNetwork
+from sanderling.ops.array.boxes import iou
+from sanderling.ops.array.postprocess import postprocess
+from sanderling.ops.tensor.decode import decode
+from sanderling.structures.artefact import Artefact, Parity, PostprocessRule
+from sanderling.structures.detections import Detections
+
+Floats = NDArray[np.float32]
+
+# A point counts as soon as either side gives it this much: far below every threshold that is used.
+_LOWEST_SCORE = 0.01
+# In a picture where none does (an untrained network) the best ones count, so that a comparison is never empty.
+_LEAST_POINTS = 100
+_BATCH = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tolerance:
+    """How far an artefact may be from its model."""
+
+    box_px: float
+    score: float
+
+
+TOLERANCES = {"onnx": Tolerance(box_px=0.05, score=1e-4)}
+"""By engine, in full precision."""
+
+
+class ExportedDetector(Protocol):
+    """An artefact loaded into its runtime."""
+
+    artefact: Artefact
+
+    def network(self, images: Floats) -> tuple[Floats, Floats]:
+        """Images (1, 3, H, W), RGB 0..255, to boxes_xyxy (1, A, 4) in input pixels and scores (1, A, C)."""
+        ...
+
+
+def measure_parity(
+    network: DetectorNetwork, exported: ExportedDetector, pictures: Sequence[NDArray[np.uint8]], tolerance: Tolerance
+) -> Parity:
+    """Compare an artefact with the network that it was exported from.
+
+    Args:
+        network: in eval mode, on the processor.
+        exported: the artefact in its runtime.
+        pictures: uint8 HxWx3 RGB of any size.
+        tolerance: what still counts as the same detection.
+    """
+    artefact = exported.artefact
+    points = found = 0
+    box_difference = score_difference = 0.0
+    equal = True
+    for boxes, scores, their_boxes, their_scores in _both(network, exported, pictures):
+        ours, theirs = _detections(boxes, scores, artefact), _detections(their_boxes, their_scores, artefact)
+        equal &= same_detections(ours, theirs, rule=artefact.postprocess, tolerance=tolerance)
+        found += len(ours)
+        if artefact.layout == "nms":
+            # Suppressed inside the graph: what is left of its points are the detections.
+            pairs = _pairs(ours, theirs, tolerance)
+            boxes, scores = ours.boxes_xyxy[pairs[:, 0]], ours.scores[pairs[:, 0], None]
+            their_boxes, their_scores = theirs.boxes_xyxy[pairs[:, 1]], theirs.scores[pairs[:, 1], None]
+        points_here, box, score = _differences(boxes, scores, their_boxes, their_scores)
+        points += points_here
+        box_difference, score_difference = max(box_difference, box), max(score_difference, score)
+    return Parity(
+        pictures=len(pictures),
+        points=points,
+        max_box_difference_px=box_difference,
+        max_score_difference=score_difference,
+        detections=found,
+        detections_equal=equal,
+    )
+
+
+def require_parity(parity: Parity, tolerance: Tolerance, *, name: str) -> None:
+    """Refuse an artefact that is too far from its model.
+
+    Raises:
+        ExportError: a difference above the tolerance, or other detections.
+    """
+    bounds = (
+        ("boxes differ by", parity.max_box_difference_px, tolerance.box_px, "px"),
+        ("scores differ by", parity.max_score_difference, tolerance.score, ""),
+    )
+    for what, difference, most, unit in bounds:
+        if not difference <= most:
+            raise ExportError(
+                f"{name}: {what} up to {difference:.3g} {unit}".rstrip()
+                + f" from the model on {parity.pictures} pictures; at most {most:g} {unit}".rstrip()
+                + " is allowed: nothing was written. Check the weights for huge or missing numbers, then try again"
+            )
+    if not parity.detections_equal:
+        raise ExportError(
+            f"{name}: gives other detections than the model on {parity.pictures} pictures, although every point "
+            "agrees; nothing was written. Try other pictures with --pictures, or report the model"
+        )
+
+
+def same_detections(ours: Detections, theirs: Detections, *, rule: PostprocessRule, tolerance: Tolerance) -> bool:
+    """Whether two detectors found the same, box by box.
+
+    A detection that only one of them has is forgiven where the rule itself could fall either way within the
+    tolerance: at the score threshold, at the end of a full list, and where two overlapping boxes tie.
+    """
+    pairs = _pairs(ours, theirs, tolerance)
+    for mine, others, matched in ((ours, theirs, pairs[:, 0]), (theirs, ours, pairs[:, 1])):
+        left = np.setdiff1d(np.arange(len(mine)), matched)
+        if not all(_could_fall_either_way(mine, others, int(index), rule, tolerance) for index in left):
+            return False
+    return True
+
+
+def _both(
+    network: DetectorNetwork, exported: ExportedDetector, pictures: Sequence[NDArray[np.uint8]]
+) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
+    """Per picture the model's boxes (A, 4) and scores (A, C), then the artefact's."""
+    artefact = exported.artefact
+    # Where the batch may vary, it does.
+    together = _BATCH if artefact.dynamic_batch else 1
+    for start in range(0, len(pictures), together):
+        canvases = [picture_path.fit(picture, artefact.picture)[0] for picture in pictures[start : start + together]]
+        images = np.ascontiguousarray(np.stack(canvases).transpose(0, 3, 1, 2), np.float32)
+        with torch.inference_mode():
+            boxes, scores = decode(network(torch.from_numpy(images)))
+        yield from zip(boxes.numpy(), scores.numpy(), *exported.network(images), strict=True)
+
+
+def _could_fall_either_way(
+    mine: Detections, others: Detections, index: int, rule: PostprocessRule, tolerance: Tolerance
+) -> bool:
+    score = mine.scores[index]
+    if score <= rule.score + tolerance.score:
+        return True
+    if len(others) >= rule.max_detections and score <= others.scores[-1] + tolerance.score:
+        return True
+    ties = np.abs(others.scores - score) <= tolerance.score
+    if not rule.class_agnostic:
+        ties &= others.labels == mine.labels[index]
+    overlaps = iou(mine.boxes_xyxy[index][None], others.boxes_xyxy)[0] > rule.iou
+    return bool(np.any(ties & overlaps))
+
+
+def _pairs(ours: Detections, theirs: Detections, tolerance: Tolerance) -> NDArray[np.int64]:
+    """Indices (N, 2) of detections that are the same within the tolerance, each used once."""
+    free = np.ones(len(theirs), bool)
+    pairs = []
+    for index in range(len(ours)):
+        alike = free & (theirs.labels == ours.labels[index])
+        alike &= np.abs(theirs.scores - ours.scores[index]) <= tolerance.score
+        alike &= np.abs(theirs.boxes_xyxy - ours.boxes_xyxy[index]).max(1, initial=0) <= tolerance.box_px
+        if alike.any():
+            partner = int(alike.argmax())
+            free[partner] = False
+            pairs.append((index, partner))
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _differences(boxes: Floats, scores: Floats, their_boxes: Floats, their_scores: Floats) -> tuple[int, float, float]:
+    """Points that count and the largest difference of their boxes and scores; NaN counts as infinite."""
+    best = np.maximum(scores.max(1, initial=0), their_scores.max(1, initial=0))
+    count = best > _LOWEST_SCORE
+    if not count.any():
+        count[np.argsort(-best)[:_LEAST_POINTS]] = True
+    count |= ~np.isfinite(scores).all(1) | ~np.isfinite(their_scores).all(1)
+    box = np.abs(boxes[count] - their_boxes[count]).max(initial=0)
+    score = np.abs(scores[count] - their_scores[count]).max(initial=0)
+    return (
+        int(count.sum()),
+        float(box) if np.isfinite(box) else float("inf"),
+        float(score) if np.isfinite(score) else float("inf"),
+    )
+
+
+def _detections(boxes_xyxy: Floats, scores: Floats, artefact: Artefact) -> Detections:
+    """Detections in pixels of the network input."""
+    boxes, confidences, labels = postprocess(
+        boxes_xyxy, scores, to_original=lambda moved: np.asarray(moved, np.float32), rule=artefact.postprocess
+    )
+    return Detections(boxes_xyxy=boxes, scores=confidences, labels=labels, class_names=artefact.class_names)

@@ -1,0 +1,1 @@
+"""What ships: networks as values, their parts, their weights."""

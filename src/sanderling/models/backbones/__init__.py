@@ -1,0 +1,1 @@
+"""Backbones: pictures in, feature maps of several strides out."""

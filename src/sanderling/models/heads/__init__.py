@@ -1,0 +1,1 @@
+"""Heads: feature maps in, predictions per point out."""

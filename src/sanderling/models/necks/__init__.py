@@ -1,0 +1,1 @@
+"""Necks: feature maps in, feature maps of one width out."""

@@ -1,0 +1,114 @@
+"""A detector as a value (`DetectorConfig`) and as a network (`DetectorNetwork`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from sanderling.errors import ModelError
+from sanderling.models.backbones.shufflenet_v2 import ShuffleNetV2Config
+from sanderling.models.heads.distribution import DistributionHeadConfig
+from sanderling.models.necks.tiny_pan import TinyPanConfig
+from sanderling.structures.artefact import PictureRule, PostprocessRule
+from sanderling.structures.predictions import Predictions
+
+BackboneConfig = ShuffleNetV2Config
+NeckConfig = TinyPanConfig
+HeadConfig = DistributionHeadConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Normalisation:
+    """Mean and standard deviation per channel, RGB, in units of 0..255."""
+
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DetectorConfig:
+    """Everything that makes a detector: parts, classes and how pictures come in. Networks are RGB."""
+
+    name: str
+    backbone: BackboneConfig
+    neck: NeckConfig
+    head: HeadConfig
+    class_names: tuple[str, ...]
+    normalisation: Normalisation = Normalisation()
+    picture: PictureRule = field(default_factory=PictureRule)
+    postprocess: PostprocessRule = field(default_factory=PostprocessRule)
+
+    def build(self) -> DetectorNetwork:
+        """Make the network with freshly drawn weights.
+
+        Raises:
+            ModelError: no classes, or an input size that is no multiple of the largest stride.
+        """
+        if not self.class_names:
+            raise ModelError(f"{self.name}: class_names is empty; a detector needs at least one class")
+        network = DetectorNetwork(self)
+        network.check_size(self.picture.size_hw)
+        return network
+
+    def with_classes(self, class_names: Sequence[str]) -> DetectorConfig:
+        """The same detector for other classes."""
+        return dataclasses.replace(self, class_names=tuple(class_names))
+
+    def with_picture(self, **changes: object) -> DetectorConfig:
+        """The same detector with another input size, resize rule or border."""
+        return dataclasses.replace(self, picture=dataclasses.replace(self.picture, **changes))  # type: ignore[arg-type]
+
+
+class DetectorNetwork(nn.Module):
+    """Normalise, backbone, neck, head. `model(images)` is `model.predict(model.features(images))` in every mode."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = config.backbone.build()
+        self.neck = config.neck.build(self.backbone.features)
+        self.head = config.head.build(self.neck.features, len(config.class_names))
+        mean, std = torch.tensor(config.normalisation.mean), torch.tensor(config.normalisation.std)
+        self.register_buffer("scale", (1 / std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", (-mean / std).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def stride(self) -> int:
+        """Input sides are multiples of this."""
+        return max(*self.backbone.features.strides, *self.neck.features.strides)
+
+    def features(self, images: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
+        """Images (B, 3, H, W), uint8 or float 0..255 RGB, to the neck's maps and the input size.
+
+        Raises:
+            ModelError: H or W is no multiple of the largest stride.
+        """
+        size_hw = (int(images.shape[-2]), int(images.shape[-1]))
+        self.check_size(size_hw)
+        x = images.to(self.scale.dtype) * self.scale + self.shift
+        return self.neck(self.backbone(x)), size_hw
+
+    def predict(self, features: tuple[list[Tensor], tuple[int, int]]) -> Predictions:
+        """The neck's maps to predictions."""
+        maps, size_hw = features
+        return self.head(maps, size_hw)
+
+    def forward(self, images: Tensor) -> Predictions:
+        """Images (B, 3, H, W), uint8 or float 0..255 RGB, to predictions."""
+        return self.predict(self.features(images))
+
+    def check_size(self, size_hw: tuple[int, int]) -> None:
+        """Refuse an input size that the strides do not divide."""
+        if size_hw[0] % self.stride or size_hw[1] % self.stride or min(size_hw) <= 0:
+            near = tuple(max(1, round(side / self.stride)) * self.stride for side in size_hw)
+            raise ModelError(
+                f"{self.config.name}: input size {size_hw[0]}x{size_hw[1]} (height x width) is no multiple of the "
+                f"stride {self.stride}; use for example {near[0]}x{near[1]}"
+            )

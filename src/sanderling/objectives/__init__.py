@@ -1,0 +1,1 @@
+"""What teaches: objectives turn predictions and targets into named losses; they know no model class."""

@@ -1,0 +1,1 @@
+"""Pure functions on boxes: `array` for NumPy, `tensor` for torch."""

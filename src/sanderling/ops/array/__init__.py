@@ -1,0 +1,1 @@
+"""NumPy functions on boxes; what runs on the device."""

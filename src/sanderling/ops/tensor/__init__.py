@@ -1,0 +1,1 @@
+"""Torch functions on boxes; what training and the exported graph use."""

@@ -1,0 +1,43 @@
+"""Recipes by name: a model's name means the default recipe, `MODEL-published` the authors' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sanderling.errors import UsageError, nearest
+from sanderling.models import zoo
+from sanderling.models.network import DetectorConfig
+from sanderling.recipes.fine_tune import fine_tune
+from sanderling.recipes.nanodet import nanodet_published
+from sanderling.recipes.run import Run
+
+_PUBLISHED: dict[str, Callable[..., Run]] = {"nanodet-m": nanodet_published, "nanodet-m-416": nanodet_published}
+_SUFFIX = "-published"
+
+
+def names() -> list[str]:
+    """All names that `named` knows."""
+    return [*zoo.names(), *(model + _SUFFIX for model in _PUBLISHED)]
+
+
+def named(name: str, *, batch: int | None = None, epochs: int | None = None) -> Run:
+    """Make a run by name, for COCO's classes and without data.
+
+    Args:
+        name: a model of the zoo, or `MODEL-published`.
+        batch: pictures of a batch; the recipe's own without it, and the learning rate follows.
+        epochs: of the whole training; the recipe's own without it, and the schedule follows.
+
+    Raises:
+        UsageError: no such name; the nearest is suggested.
+
+    >>> named("nanodet-m-published").optimizer.lr
+    0.14
+    """
+    if name not in names():
+        raise UsageError(f"no recipe or model is named {name!r}; {nearest(name, names())}; see: sanderling models")
+    model = name.removesuffix(_SUFFIX)
+    recipe: Callable[..., Run] = _PUBLISHED[model] if name.endswith(_SUFFIX) else fine_tune
+    config: DetectorConfig = zoo.config(model)
+    wishes = {"batch": batch, "epochs": epochs}
+    return recipe(config, **{key: value for key, value in wishes.items() if value is not None})

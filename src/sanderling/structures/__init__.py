@@ -1,0 +1,1 @@
+"""What flows through the house: one type at each border, checked on construction."""

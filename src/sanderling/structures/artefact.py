@@ -1,0 +1,96 @@
+"""What travels beside an exported model: the sidecar that lets any runtime use it without knowing its family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+SIDECAR_KEY = "sanderling"
+"""Key of the sidecar inside the metadata of engines that have some."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureRule:
+    """How a picture of any size becomes the network's input. Colour order and normalisation are in the graph."""
+
+    size_hw: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (320, 320)
+    """Height and width of the network input, multiples of the largest stride."""
+    resize: Literal["letterbox", "stretch"] = "letterbox"
+    """Keep the aspect ratio and pad, centred; or stretch to the size."""
+    pad_value: Annotated[int, Field(ge=0, le=255)] = 0
+    """Grey level of the letterbox border, 0..255."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PostprocessRule:
+    """How boxes and scores per point become detections."""
+
+    score: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Points that score lower are dropped."""
+    iou: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Of two boxes that overlap more, greedy NMS keeps the better one."""
+    max_detections: Annotated[int, Field(gt=0)] = 100
+    """At most so many detections a picture."""
+    multi_label: bool = True
+    """One point may give several classes; else only its best."""
+    class_agnostic: bool = False
+    """Suppress across classes instead of per class."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parity:
+    """How far an artefact was found from its model when it was exported."""
+
+    pictures: int
+    points: int
+    """Points that either scores above 0.01 (where a picture has none, its best hundred), all pictures together; the two
+    differences are over these."""
+    max_box_difference_px: float
+    max_score_difference: float
+    detections: int
+    """Detections of the model after suppression, all pictures together."""
+    detections_equal: bool
+    """The artefact found the same ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artefact:
+    """The sidecar of an exported model.
+
+    Outputs by layout, boxes in pixels of the network input (B pictures, A points, C classes, N detections):
+
+    - native: `boxes_xyxy` (B, A, 4) and `scores` (B, A, C);
+    - yolo: `output0` (B, 4 + C, A), centre, size and scores;
+    - nms: `output0` (1, N, 6), corners, score and class after suppression, rows of zeros at the end.
+    """
+
+    format_version: Literal[1] = 1
+    engine: Literal["onnx", "ncnn", "openvino", "litert"] = "onnx"
+    model: str
+    """Name of the model configuration."""
+    class_names: tuple[str, ...]
+    picture: PictureRule
+    postprocess: PostprocessRule
+    layout: Literal["native", "yolo", "nms"] = "native"
+    input_name: str = "images"
+    input_dtype: Literal["float32", "uint8"] = "float32"
+    input_scale: float = 1.0
+    """The pixel values 0..255 are multiplied by this before they go in (1/255 for the yolo and nms layouts)."""
+    input_layout: Literal["nchw", "nhwc"] = "nchw"
+    dynamic_batch: bool = False
+    output_names: tuple[str, ...] = ("boxes_xyxy", "scores")
+    stride: int = 32
+    """Input sides are multiples of this."""
+    weights_sha256: str = ""
+    """Hash of the weights that were exported."""
+    sanderling: str = ""
+    """Version that wrote the artefact."""
+    parity: Parity | None = None
+
+
+def sidecar_path(artefact_path: Path) -> Path:
+    """The sidecar of an artefact: its own name with `.json` behind it, so that every engine's file has its own."""
+    return artefact_path.with_name(artefact_path.name + ".json")
