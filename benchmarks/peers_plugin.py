@@ -1,4 +1,4 @@
-"""Sanderling beside its peers: the plugin of the peer benchmark scripts (`bench_*.py --plugin benchmarks/peers_plugin.py`).
+"""Sanderling beside its peers: the plugin of the peer benchmark scripts (`bench_*.py --plugin peers_plugin.py`).
 
 Every function stands alone and imports what it needs, so a script runs without the packages of the other scripts.
 """
@@ -49,20 +49,18 @@ def loaders() -> dict[str, Callable[..., Callable[[], Iterator[int]]]]:
     return {"sanderling mosaic": ours}
 
 
-def evaluators():
-    """Ours, from two JSON files to the report: COCO, VOC, alarms, per class."""
-    from pathlib import Path
-
+def evaluators() -> dict[str, Callable[[str, str], tuple[float | None, float | None]]]:
+    """From two JSON files to our whole report: COCO's twelve numbers, VOC, false alarms and thresholds per class."""
     from sanderling.datasets.locate import open_dataset
     from sanderling.evaluation.evaluate import evaluate
     from sanderling.evaluation.results_file import read_flat_results
 
-    def run(gt_json, dt_json):
-        dataset = open_dataset(Path(gt_json))
-        report = evaluate(dataset, read_flat_results(Path(dt_json), dataset))
-        return report.metrics["AP"], report.metrics["AP50"]
+    def ours(truth: str, results: str) -> tuple[float | None, float | None]:
+        dataset = open_dataset(Path(truth))
+        metrics = evaluate(dataset, read_flat_results(Path(results), dataset)).metrics
+        return metrics["AP"], metrics["AP50"]
 
-    return {"sanderling": run}
+    return {"sanderling": ours}
 
 
 def trainers() -> dict[str, Callable[..., list[float]]]:
@@ -154,3 +152,95 @@ def trainers() -> dict[str, Callable[..., list[float]]]:
         "sanderling nanodet-m bare step": bare(with_losses=False),
         "sanderling nanodet-m with losses": bare(with_losses=True),
     }
+
+
+def predictors(imgsz: int) -> dict[str, Callable[[str], int]]:
+    """Exported NanoDet-m through the public call, end to end, and the two parts that nobody can do without.
+
+    Weights are random. The parts are the network alone on a ready tensor, and OpenCV's decoding with a plain letterbox.
+    """
+
+    def lazily(make: Callable[[], Callable[[str], int]]) -> Callable[[str], int]:
+        made: list[Callable[[str], int]] = []
+
+        def run(path: str) -> int:
+            if not made:
+                made.append(make())
+            return made[0](path)
+
+        return run
+
+    def end_to_end() -> Callable[[str], int]:
+        from sanderling import Detector
+
+        detector = Detector(_exported_nanodet(imgsz))
+        return lambda path: len(detector.predict(path, conf=0.25, threads=1)[0])
+
+    def network_alone() -> Callable[[str], int]:
+        import numpy as np
+
+        from sanderling.runtimes.open import open_artefact
+
+        detector = open_artefact(_exported_nanodet(imgsz), threads=1)
+        ready = np.random.default_rng(0).uniform(0, 255, (1, 3, imgsz, imgsz)).astype(np.float32)
+        return lambda _: len(detector.infer(ready)[0][0])
+
+    def decode_letterbox() -> Callable[[str], int]:
+        import cv2
+        import numpy as np
+
+        def run(path: str) -> int:
+            picture = cv2.imread(path)
+            height, width = picture.shape[:2]
+            scale = min(imgsz / height, imgsz / width)
+            new_height, new_width = round(height * scale), round(width * scale)
+            canvas = np.zeros((imgsz, imgsz, 3), np.uint8)
+            top, left = (imgsz - new_height) // 2, (imgsz - new_width) // 2
+            canvas[top : top + new_height, left : left + new_width] = cv2.resize(picture, (new_width, new_height))
+            return len(canvas)
+
+        return run
+
+    return {
+        "sanderling nanodet-m": lazily(end_to_end),
+        "sanderling nanodet-m, network alone": lazily(network_alone),
+        "sanderling: cv2 decode + letterbox alone": lazily(decode_letterbox),
+    }
+
+
+def onnx_models(imgsz: int) -> dict[str, tuple[Any, Any, dict[str, str]]]:
+    """NanoDet-m with its decoding in the graph, as it is exported; random weights."""
+    import torch
+
+    from sanderling.export.graph import NativeGraph
+    from sanderling.models import zoo
+
+    network = zoo.config("nanodet-m").build().eval()
+    return {"sanderling nanodet-m": (NativeGraph(network), torch.zeros(1, 3, imgsz, imgsz), {"note": "decoded boxes"})}
+
+
+def _exported_nanodet(imgsz: int) -> Path:
+    """Exported once per size and state of the code, by a process of its own: torch would weigh on what is measured."""
+    import subprocess
+    import sys
+    import tempfile
+
+    import sanderling
+
+    source = Path(sanderling.__file__).parent
+    state = max(file.stat().st_mtime_ns for part in ("export", "models") for file in (source / part).rglob("*.py"))
+    folder = Path(tempfile.gettempdir()) / "sanderling-peers" / str(state)
+    path = folder / f"nanodet-m-{imgsz}.onnx"
+    if not path.exists():
+        code = (
+            "import sys\n"
+            "from pathlib import Path\n"
+            "from sanderling.commands.export import export\n"
+            "from sanderling.models import zoo\n"
+            "from sanderling.models.weights.safetensors_file import save_network\n"
+            "weights = Path(sys.argv[1]).with_suffix('.safetensors')\n"
+            "save_network(zoo.config('nanodet-m').build(), weights)\n"
+            "export(weights, imgsz=int(sys.argv[2]), output=sys.argv[1])\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(path), str(imgsz)], check=True)
+    return path

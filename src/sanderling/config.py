@@ -212,22 +212,19 @@ def _kind_of(cls: type) -> str | None:
     return None
 
 
-def _item_hint(hint: Any) -> Any:
-    """The hint of the items of a sequence or of the values of a mapping, else None."""
+def _part_hint(hint: Any, part: int | None) -> Any:
+    """The hint of an item of a sequence, or (part None) of the values of a mapping; None where it holds neither."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return _item_hint(args[0])
+        return _part_hint(args[0], part)
     if origin in (typing.Union, types.UnionType):
-        found = [_item_hint(part) for part in args]
+        found = [_part_hint(member, part) for member in args]
         return next((item for item in found if item is not None), None)
-    if origin is tuple and args:
-        # Unlike items: whichever config it is, its keys are looked up in all of them.
-        return args[0] if args[-1] is Ellipsis else typing.Union[args]  # noqa: UP007
-    if origin is list and args:
-        return args[0]
-    if origin in (dict, Mapping) and len(args) == 2:
-        return args[1]
-    return None
+    if part is None:
+        return args[1] if origin in (dict, Mapping) and len(args) == 2 else None
+    if origin is tuple and args[-1] is not Ellipsis:
+        return args[part] if part < len(args) else None
+    return args[0] if origin in (tuple, list) and args else None
 
 
 def _refuse_unknown_keys(hint: Any, value: object, *, path: str, source: str) -> None:
@@ -241,14 +238,12 @@ def _refuse_unknown_keys(hint: Any, value: object, *, path: str, source: str) ->
                 where = f"{path}{key}"
                 raise UsageError(f"{source}: unknown key {where!r}; {nearest(str(key), known)}")
             _refuse_unknown_keys(hints[key], inner, path=f"{path}{key}.", source=source)
-        return
-    item = _item_hint(hint)
-    if item is not None and isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            _refuse_unknown_keys(item, inner, path=f"{path}{index}.", source=source)
-    elif item is not None and isinstance(value, Mapping):
+            _refuse_unknown_keys(_part_hint(hint, index), inner, path=f"{path}{index}.", source=source)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
-            _refuse_unknown_keys(item, inner, path=f"{path}{key}.", source=source)
+            _refuse_unknown_keys(_part_hint(hint, None), inner, path=f"{path}{key}.", source=source)
 
 
 def _choose_member(members: list[type], value: Mapping[Any, Any], *, path: str, source: str) -> type:

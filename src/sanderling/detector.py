@@ -104,7 +104,7 @@ class Detector:
         threshold: float | None = None,
         false_alarm_rate: float = 0.1,
     ) -> Report:
-        """Measure on a split of a data set, as `sanderling.commands.val.val`, which says what it raises."""
+        """Measure on a split of a data set; `sanderling.commands.val.val` says what it raises."""
         from sanderling.commands.val import val
 
         return val(
@@ -239,7 +239,7 @@ class Detector:
         pictures: str | Path | None = None,
         threads: int | None = None,
     ) -> ExportOutcome:
-        """Write an artefact that runs without torch, as `sanderling.commands.export.export`; see there what it raises."""
+        """Write an artefact that runs without torch; `sanderling.commands.export.export` says what it raises."""
         from sanderling.commands.export import export
 
         return export(

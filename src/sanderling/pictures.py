@@ -89,7 +89,7 @@ def decode(source: Path | bytes, *, smallest_hw: tuple[int, int] | None = None) 
         raise DataError(f"{name}: has zero bytes; restore the picture or remove it from the data set")
     jpeg = data.startswith(_JPEG)
     _refuse_huge(data, name)
-    if jpeg and data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN):
+    if jpeg and is_cut_off(data):
         raise DataError(f"{name}: the JPEG is cut off after {len(data)} bytes; restore the picture or remove it")
     reduction = _reduction(data, smallest_hw) if jpeg and smallest_hw is not None else 1
     try:
@@ -153,6 +153,17 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
             return int.from_bytes(data[position + 5 : position + 7]), int.from_bytes(data[position + 7 : position + 9])
         position += 2 + int.from_bytes(data[position + 2 : position + 4])
     return None
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether the bytes of a JPEG lack the end of its picture; a preview before it or a film after it do not count."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == _START_OF_SCAN[1]:
+            break
+        position += 1 if marker == 0xFF else 2 + int.from_bytes(data[position + 2 : position + 4])
+    return data.rfind(_END_OF_IMAGE) < position
 
 
 def _inner(original_hw: tuple[int, int], rule: PictureRule) -> tuple[int, int, int, int]:

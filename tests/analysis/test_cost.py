@@ -42,7 +42,7 @@ def test_the_size_is_the_models_own_by_default() -> None:
 
 
 def test_parts_and_sizes_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ValueError, match="no stage 'tail'.*head"):
+    with pytest.raises(ValueError, match=r"no stage 'tail'.*head"):
         measure_cost(DEBUG).part("tail")
     with pytest.raises(ModelError, match="70x64"):
         measure_cost(DEBUG, (70, 64))

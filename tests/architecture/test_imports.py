@@ -107,7 +107,7 @@ def test_public_names_are_resolved_on_first_use() -> None:
         assert getattr(sanderling, name) is not None
     assert set(dir(sanderling)) == set(sanderling.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Detektor'"):
-        _ = sanderling.Detektor  # type: ignore[attr-defined]
+        _ = sanderling.Detektor
 
 
 def test_types_are_shipped() -> None:

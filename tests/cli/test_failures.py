@@ -30,6 +30,8 @@ class OutOfMemoryError(RuntimeError):
         (OutOfMemoryError("CUDA out of memory"), 6),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), 6),
         (MissingDependencyError("x"), 7),
+        (ModuleNotFoundError("No module named 'timm'", name="timm"), 7),
+        (ModuleNotFoundError("No module named 'sanderling.x'", name="sanderling.x"), 70),
         (RuntimeError("shapes differ"), 70),
         (KeyError("x"), 70),
         (KeyboardInterrupt(), 130),
@@ -42,6 +44,13 @@ def test_each_failure_has_its_exit_code(error: BaseException, code: int) -> None
 def test_every_kind_of_error_has_a_code_of_its_own() -> None:
     kinds = SanderlingError.__subclasses__()
     assert sorted(kind.exit_code for kind in kinds) == [2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(("package", "extra"), [("safetensors.torch", "train"), ("av", "video")])
+def test_a_package_that_is_not_there_comes_with_the_line_that_installs_it(package: str, extra: str) -> None:
+    said = explain(ModuleNotFoundError("x", name=package))[1]
+    assert repr(package.partition(".")[0]) in said
+    assert f"pip install 'sanderling[{extra}]'" in said
 
 
 def test_a_users_error_is_one_line_without_traceback(capsys: pytest.CaptureFixture[str]) -> None:

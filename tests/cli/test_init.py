@@ -20,4 +20,4 @@ def test_the_words_are_those_of_the_process(
 def test_an_interruption_is_130(command_line: CommandLine) -> None:
     command_line.stand_in("models", "list_models", KeyboardInterrupt())
     ran = command_line("models")
-    assert (ran.code, ran.out) == (130, "")
+    assert (ran.code, ran.out, ran.err) == (130, "", "interrupted\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sanderling.errors import DataError
+from sanderling.streams.sources import Unreadable
 from sanderling.structures.detections import Detections
 from tests.support.command_line import CommandLine
 
@@ -28,6 +29,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
     )
     ran = command_line("predict", *words.split())
     assert (ran.code, ran.out) == (0, "")
+    assert callable(predict.called_with.pop("on_unreadable"))
     assert predict.called_with == {
         "model": "m.onnx",
         "sources": ["a.jpg", "0"],
@@ -48,14 +50,25 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
 def test_json_has_an_entry_for_every_picture(command_line: CommandLine) -> None:
     command_line.stand_in("predict", "predict", iter([FOUND, NOTHING]))
     read = json.loads(command_line("predict", "m.onnx", "a.jpg", "b.jpg", "--json", "-").out)
-    assert read == {"model": "m.onnx", "pictures": [FOUND.to_plain(), NOTHING.to_plain()]}
+    assert read == {"model": "m.onnx", "pictures": [FOUND.to_plain(), NOTHING.to_plain()], "unreadable": []}
+
+
+def test_json_tells_what_could_not_be_read(command_line: CommandLine) -> None:
+    def reads() -> Iterator[Detections]:
+        predict.called_with["on_unreadable"](Unreadable(source="c.jpg", error=DataError("c.jpg: has zero bytes")))
+        yield FOUND
+
+    predict = command_line.stand_in("predict", "predict", reads())
+    read = json.loads(command_line("predict", "m.onnx", "c.jpg", "a.jpg", "--json", "-").out)
+    assert read["unreadable"] == [{"source": "c.jpg", "reason": "c.jpg: has zero bytes"}]
+    assert len(read["pictures"]) == 1
 
 
 def test_json_of_no_picture_is_json(command_line: CommandLine, tmp_path: Path) -> None:
     command_line.stand_in("predict", "predict", iter(()))
     file = tmp_path / "found.json"
     assert command_line("predict", "m.onnx", "a.jpg", "--json", file).code == 0
-    assert json.loads(file.read_text()) == {"model": "m.onnx", "pictures": []}
+    assert json.loads(file.read_text()) == {"model": "m.onnx", "pictures": [], "unreadable": []}
 
 
 def test_what_goes_wrong_midway_leaves_no_file(command_line: CommandLine, tmp_path: Path) -> None:

@@ -64,3 +64,11 @@ def test_a_failed_run_has_its_exit_code(command_line: CommandLine) -> None:
     command_line.stand_in("train", "train", RunError("the loss is not finite"))
     ran = command_line("train", "x", "--json", "-")
     assert (ran.code, ran.out, ran.err) == (6, "", "error: the loss is not finite\n")
+
+
+def test_of_many_processes_one_speaks(command_line: CommandLine) -> None:
+    command_line.stand_in("train", "train", TRAINED)
+    command_line.monkeypatch.setenv("RANK", "1")
+    assert command_line("train", "x", "--json", "-").out == ""
+    command_line.monkeypatch.setenv("RANK", "0")
+    assert json.loads(command_line("train", "x", "--json", "-").out)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sanderling.datasets.check import check
 from sanderling.datasets.locate import open_dataset, splits
 from sanderling.errors import DataError, UsageError
 from tests.support.small_sets import clean_set, coco_document, put, put_coco, put_picture
@@ -144,6 +145,7 @@ def test_broken_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
         ("images", "b.jpg"),
         ("images", {"id": 8, "file_name": 3}),
         ("images", {"id": 8, "file_name": "/etc/passwd"}),
+        ("images", {"id": 8, "file_name": "half \ud800.jpg"}),
         ("images", {"id": 8, "file_name": "..\\..\\..\\x.jpg"}),
         ("images", {"id": 8, "file_name": "a\0.jpg"}),
         ("categories", {"id": "one", "name": "x"}),
@@ -186,3 +188,12 @@ def test_pictures_that_do_not_exist_do_not_hinder_reading(tmp_path: Path) -> Non
     assert time.process_time() - begin < 1.0
     assert len(dataset) == 2000
     assert np.array_equal(dataset.boxes_xyxy, np.tile([4.0, 6.0, 24.0, 18.0], (2000, 1)))
+
+
+def test_names_and_ids_that_no_file_system_or_array_can_hold(tmp_path: Path) -> None:
+    document = coco_document({"x" * 5000 + ".jpg": [(1, BOX)], "b.jpg": [(1, BOX)]})
+    document["images"][1]["id"] = document["annotations"][1]["image_id"] = 10**30
+    put_coco(tmp_path, "val", document)
+    dataset = open_dataset(tmp_path)
+    assert dataset.picture_ids.tolist() == ["1", str(10**30)]
+    assert check(tmp_path).rules == {"picture-missing": 1, "picture-unreadable": 1}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sanderling.datasets.labels import DataFormat
-from sanderling.datasets.locate import locate, open_dataset, splits
+from sanderling.datasets.locate import locate, open_all, open_dataset, splits
 from sanderling.errors import DataError, UsageError
 from tests.support.small_sets import clean_set, put
 
@@ -74,3 +74,20 @@ def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     clean_set(tmp_path / "set", "coco")
     monkeypatch.chdir(tmp_path)
     assert Path(open_dataset(Path("set")).picture_paths[0]).is_absolute()
+
+
+@pytest.mark.parametrize("data_format", ["coco", "yolo", "voc"])
+def test_all_splits_at_once_are_those_one_by_one(tmp_path: Path, data_format: DataFormat) -> None:
+    clean_set(tmp_path, data_format)
+    every = open_all(tmp_path)
+    assert [dataset.split for dataset in every] == splits(tmp_path) == ["train", "val"]
+    for dataset in every:
+        alone = open_dataset(tmp_path, split=dataset.split)
+        assert dataset.picture_paths.tolist() == alone.picture_paths.tolist()
+        assert dataset.boxes_xyxy.tolist() == alone.boxes_xyxy.tolist()
+
+
+def test_a_data_set_without_a_split_that_exists(tmp_path: Path) -> None:
+    put(tmp_path / "data.yaml", "train: images/train\nnames: [fire]\n")
+    with pytest.raises(DataError, match="no split that can be read"):
+        open_all(tmp_path)

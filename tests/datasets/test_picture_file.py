@@ -19,7 +19,7 @@ def test_a_cut_file_is_told_from_a_whole_one(tmp_path: Path, kind: str) -> None:
     assert cut.size_hw is None
 
 
-@pytest.mark.parametrize("rest", [b"", b"\0" * 7, b"trailing words"])
+@pytest.mark.parametrize("rest", [b"", b"\0" * 7, b"trailing words", b"a film: \xff\xda \xff\xda"])
 def test_bytes_after_the_end_are_no_fault(tmp_path: Path, rest: bytes) -> None:
     assert examine(put(tmp_path / "a.jpg", encoded(pixels(1)) + rest)).fault == ""
 

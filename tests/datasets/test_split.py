@@ -11,7 +11,7 @@ from sanderling.datasets.check import check
 from sanderling.datasets.locate import open_dataset
 from sanderling.datasets.split import assign, grouped, split
 from sanderling.errors import DataError, UsageError
-from tests.support.small_sets import coco_document, encoded, pixels, put, put_coco, put_picture
+from tests.support.small_sets import coco_document, encoded, pixels, put, put_coco, put_picture, voc_object, voc_text
 
 SHARES = {"train": 0.7, "val": 0.3}
 
@@ -122,3 +122,16 @@ def test_every_group_gets_a_split_and_no_split_stays_empty(counts: list[list[int
 
 def test_groups_join_through_others() -> None:
     assert grouped(["a", "b", "b", "c"], ["1", "1", "2", "3"]).tolist() == [0, 0, 0, 1]
+
+
+def test_a_picture_that_stands_in_several_splits_is_dealt_out_once(tmp_path: Path) -> None:
+    for number in range(6):
+        put_picture(tmp_path / "a" / "JPEGImages" / f"{number}.jpg", number)
+        text = voc_text(f"{number}.jpg", [voc_object("fire", (4, 4, 20, 20))])
+        put(tmp_path / "a" / "Annotations" / f"{number}.xml", text)
+    lists = {"train": "0\n1\n2\n3\n", "val": "4\n5\n", "trainval": "0\n1\n2\n3\n4\n5\n"}
+    for name, text in lists.items():
+        put(tmp_path / "a" / "ImageSets" / "Main" / f"{name}.txt", text)
+    outcome = split(tmp_path / "a", output=tmp_path / "b", fractions={"train": 0.5, "val": 0.5}, seed=0)
+    assert outcome.written.pictures == {"train": 3, "val": 3}
+    assert outcome.written.boxes == {"train": 3, "val": 3}

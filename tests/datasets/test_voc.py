@@ -185,3 +185,9 @@ def test_real_set_with_two_bad_boxes_is_survived() -> None:
     assert [len(dataset) for dataset in sets] == [205, 87]
     assert sum(len(dataset.labels) for dataset in sets) == 3941
     assert [finding.rule for dataset in sets for finding in dataset.skipped] == ["box-zero-area"] * 2
+
+
+def test_peculiar_bytes_of_a_list_are_noted(tmp_path: Path) -> None:
+    one_picture(tmp_path, voc_text("a.jpg", [voc_object("fire", CORNERS)]))
+    put(tmp_path / "ImageSets" / "Main" / "train.txt", b"\xef\xbb\xbfa\r\n")
+    assert check(tmp_path).rules == {"label-bom": 1, "label-crlf": 1}

@@ -101,6 +101,25 @@ def test_splits_of_other_names(tmp_path: Path) -> None:
     assert splits(tmp_path) == ["train", "night"]
 
 
+def test_other_texts_of_a_yaml_are_no_splits(tmp_path: Path) -> None:
+    """Published YAML files carry scripts and addresses longer than any file name."""
+    yaml = "train: images/train\nnames: [fire]\nurl: https://example.org/a.zip\ndownload: |\n" + "  import os\n" * 900
+    assert splits(one_picture(tmp_path, yolo_line(0, BOX), yaml=yaml)) == ["train"]
+
+
+def test_a_list_with_a_name_that_is_too_long(tmp_path: Path) -> None:
+    one_picture(tmp_path, yolo_line(0, BOX), yaml="train: list.txt\nnames: [fire]\n")
+    put(tmp_path / "list.txt", b"\xef\xbb\xbfimages/train/a.jpg\r\n" + b"x" * 5000 + b".jpg\r\n")
+    rules = check(tmp_path).rules
+    assert rules["label-bom"] == rules["label-crlf"] == 1
+    assert set(rules) == {"label-bom", "label-crlf", "label-unreadable"}
+
+
+def test_class_numbers_with_gaps_are_noted(tmp_path: Path) -> None:
+    yaml = "train: images/train\nnames: {0: fire, 3: smoke}\n"
+    assert check(one_picture(tmp_path, yolo_line(3, BOX), yaml=yaml)).rules == {"category-id-gaps": 1}
+
+
 def test_labels_beside_pictures(tmp_path: Path) -> None:
     put(tmp_path / "data.yaml", "train: pictures\nnames: [fire]\n")
     put_picture(tmp_path / "pictures" / "a.jpg", 1)

@@ -63,6 +63,11 @@ def test_a_class_that_the_model_does_not_know_is_an_error() -> None:
         class_map(("fire", "smoking"), NAMES)
 
 
+def test_of_many_classes_only_some_are_named() -> None:
+    with pytest.raises(DataError, match=r"it knows 90: class 0, class 1, class 2, class 3, class 4 \.\.\.; use"):
+        class_map(tuple(f"class {number}" for number in range(90)), NAMES)
+
+
 def test_a_name_that_stands_twice_cannot_be_mapped() -> None:
     with pytest.raises(DataError, match="'fire' stands twice"):
         class_map(("fire", "fire"), ("fire",))

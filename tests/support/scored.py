@@ -20,7 +20,7 @@ def split_of(
     crowd: Sequence[int] = (),
     difficult: Sequence[int] = (),
 ) -> Dataset:
-    """A split without files: per picture (label, box_xyxy); `crowd` and `difficult` number the boxes of all pictures."""
+    """A split without files: per picture (label, box_xyxy); `crowd` and `difficult` number all boxes."""
     counts = [len(boxes) for boxes in pictures]
     boxes_xyxy = np.array([box for boxes in pictures for _, box in boxes], np.float64).reshape(-1, 4)
     total = len(boxes_xyxy)

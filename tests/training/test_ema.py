@@ -40,5 +40,5 @@ def test_average_is_a_network_of_its_own_that_does_not_learn() -> None:
     assert not any(parameter.requires_grad for parameter in ema.network.parameters())
     assert all(parameter.requires_grad for parameter in network.parameters())
     with torch.no_grad():
-        network.backbone.conv1[0].weight.zero_()
-    assert ema.network.backbone.conv1[0].weight.abs().sum() > 0
+        network.get_parameter("backbone.conv1.0.weight").zero_()
+    assert ema.network.get_parameter("backbone.conv1.0.weight").abs().sum() > 0

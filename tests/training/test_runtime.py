@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -7,7 +8,6 @@ import torch
 from torch import nn
 
 from sanderling.errors import UsageError
-from sanderling.training import runtime as runtime_module
 from sanderling.training.runtime import Runtime, RuntimeConfig
 from tests.support.training import CPU, cpu_runtime, random_batch
 
@@ -18,7 +18,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _cores(monkeypatch: pytest.MonkeyPatch, count: int, *, processes: int = 1) -> None:
-    monkeypatch.setattr(runtime_module.os, "sched_getaffinity", lambda _: set(range(count)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
 
 

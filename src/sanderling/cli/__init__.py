@@ -24,12 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sanderling {__version__}")
         return 0
     from sanderling.cli.app import command
-    from sanderling.cli.failures import report
+    from sanderling.cli.failures import INTERRUPTED, report
 
     try:
         command().main(args=words, prog_name="sanderling")
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return report(KeyboardInterrupt()) if code == INTERRUPTED else code
     except (Exception, KeyboardInterrupt) as error:
         return report(error, debug="--debug" in words)
     return 0

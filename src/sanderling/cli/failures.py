@@ -6,10 +6,11 @@ import os
 import sys
 import traceback
 
-from sanderling.errors import RunError, SanderlingError
+from sanderling.errors import MissingDependencyError, RunError, SanderlingError
 
 INTERNAL, INTERRUPTED = 70, 130
 _DEBUG_VARIABLE = "SANDERLING_DEBUG"
+_EXTRAS = {"av": "video"}
 
 
 def report(error: BaseException, *, debug: bool = False) -> int:
@@ -36,6 +37,10 @@ def explain(error: BaseException) -> tuple[int, str]:
         return RunError.exit_code, (
             f"error: out of memory ({_first_line(error)}); take a smaller --batch or --imgsz, or fewer --workers"
         )
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("sanderling"):
+        package = error.name.partition(".")[0]
+        missing = MissingDependencyError.for_extra(package, extra=_EXTRAS.get(package, "train"), purpose="this command")
+        return missing.exit_code, f"error: {missing}"
     return INTERNAL, (
         f"internal error: {type(error).__name__}: {_first_line(error)}\n"
         f"This is a fault of sanderling. Run the command again with {_DEBUG_VARIABLE}=1 and report the traceback."

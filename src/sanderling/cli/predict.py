@@ -53,6 +53,7 @@ def predict(
     """
     from sanderling.commands.predict import predict as detect
 
+    unreadable: list[dict[str, str]] = []
     found = detect(
         model,
         sources,
@@ -67,18 +68,19 @@ def predict(
         device=device,
         threads=threads,
         fast_decode=fast_decode,
+        on_unreadable=lambda item: unreadable.append({"source": item.source, "reason": str(item.error)}),
     )
     if json is None:
         for _ in found:
             pass
     else:
-        _write(found, model=model, destination=json)
+        _write(found, unreadable, model=model, destination=json)
 
 
-def _write(found: Iterator[Detections], *, model: str, destination: str) -> None:
-    """Write an entry per picture as it comes, so that a camera may run for days."""
+def _write(found: Iterator[Detections], unreadable: list[dict[str, str]], *, model: str, destination: str) -> None:
+    """Write an entry per picture as it comes, so that a camera may run for days, then what could not be read."""
     with printing.opened(destination) as file:
         file.write(f'{{"model": {dumps(model)}, "pictures": [')
         for index, detections in enumerate(found):
             file.write((",\n " if index else "\n ") + detections.to_json())
-        file.write("\n]}\n")
+        file.write(f'\n], "unreadable": {dumps(unreadable)}}}\n')

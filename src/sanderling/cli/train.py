@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,13 @@ from sanderling.cli import options, printing
 
 
 def train(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A model, MODEL-published, or a run.yaml.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A model, MODEL-published, run.yaml or run folder.")],
     *,
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="COCO JSON, VOC folder, YOLO data.yaml, or a folder with one.")
     ] = None,
-    weights: Annotated[str | None, typer.Option(metavar="FILE", help="Start from these weights.")] = None,
     data_format: options.DataFormat = None,
+    weights: Annotated[str | None, typer.Option(metavar="FILE", help="Start from these weights.")] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Times through the pictures.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step, all processes together.")] = None,
     imgsz: options.ImageSize = None,
@@ -30,7 +31,7 @@ def train(
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that load pictures.")] = None,
     threads: options.Threads = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any line of run.yaml; repeatable.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Anything that run.yaml holds; repeatable.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the folder under runs/train.")] = None,
     output: options.Output = None,
@@ -48,8 +49,8 @@ def train(
         sanderling train nanodet-m --data birds/ --weights nanodet-m.safetensors
         sanderling train nanodet-m --data birds/ --imgsz 320 416 --freeze backbone
         sanderling train nanodet-m --data birds/ --set optimizer.lr=0.001
-        sanderling train nanodet-m --data birds/ -o birds-run --resume
-        sanderling train runs/train/nanodet-m/run.yaml       the same run again
+        sanderling train runs/train/nanodet-m --resume        go on
+        sanderling train runs/train/nanodet-m/run.yaml        the same run again
 
     Writes a folder, runs/train/NAME without -o: run.yaml, weights/,
     metrics.jsonl, results.csv, plots/, and report.html to send around.
@@ -80,6 +81,8 @@ def train(
         resume=resume,
         overwrite=overwrite,
     )
+    if os.environ.get("RANK", "0") != "0":
+        return  # one of torchrun's other processes: the first one speaks for all
     if printing.for_people(outcome.to_plain(), json):
         from sanderling.reporting import tables
 

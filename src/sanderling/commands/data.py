@@ -70,12 +70,14 @@ def stats(
         UsageError: there is no such split.
         MissingDependencyError: plots were asked for and matplotlib is not installed.
     """
-    from sanderling.datasets.locate import open_dataset, splits
+    from sanderling.datasets.locate import open_all, open_dataset
     from sanderling.datasets.stats import measure
 
     chosen = known_format(data_format)
-    names = splits(Path(path), chosen) if split is None else [split]
-    datasets = [open_dataset(Path(path), split=name, data_format=chosen) for name in names]
+    if split is None:
+        datasets = open_all(Path(path), data_format=chosen)
+    else:
+        datasets = [open_dataset(Path(path), split=split, data_format=chosen)]
     plots = [] if output is None else [plot for dataset in datasets for plot in _plots(dataset, Path(output))]
     return StatsResult(data=str(path), splits=tuple(measure(dataset) for dataset in datasets), plots=tuple(plots))
 

@@ -42,7 +42,7 @@ def open_detector(
         iou: overlap above which the better box stays alone.
         max_det: most detections a picture.
         device: `cpu`, `cuda`, `cuda:1` ...; by default the GPU where there is one. Artefacts run on the processor.
-        threads: threads on the processor.
+        threads: threads on the processor, of this whole process.
 
     Raises:
         UsageError: a value that does not fit.
@@ -53,6 +53,11 @@ def open_detector(
 
     if threads is not None and threads < 1:
         raise UsageError(f"threads = {threads}: at least 1 is expected")
+    if threads is not None:
+        # Whoever asks for one thread means all of them, also those that resize pictures.
+        import cv2
+
+        cv2.setNumThreads(threads)
     thresholds = {"score": conf, "iou": iou, "max_detections": max_det}
     if Path(model).suffix in ARTEFACT_SUFFIXES:
         if device not in (None, "cpu"):
@@ -152,10 +157,11 @@ def _input_size(imgsz: int | Sequence[int], stride: int) -> tuple[int, int]:
 
 
 def _postprocess_rule(rule: PostprocessRule, thresholds: dict[str, Any]) -> PostprocessRule:
-    from sanderling import config
+    from sanderling.structures.checked import build
 
+    own = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
     changes = {name: value for name, value in thresholds.items() if value is not None}
-    return config.parse(type(rule), {**config.plain(rule), **changes}, source="thresholds") if changes else rule
+    return build(type(rule), {**own, **changes}, source="thresholds")
 
 
 def _device(device: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ def predict(
     model: str | Path,
     sources: Sequence[Any],
     *,
-    output: Path | None = None,
+    output: str | Path | None = None,
     save: bool = True,
     imgsz: int | Sequence[int] | None = None,
     resize: str | None = None,
@@ -43,6 +43,7 @@ def predict(
     device: str | None = None,
     threads: int | None = None,
     fast_decode: bool = False,
+    on_unreadable: Callable[[Unreadable], None] | None = None,
 ) -> Iterator[Detections]:
     """Detect in everything that the sources hold, in their order.
 
@@ -64,6 +65,7 @@ def predict(
         device: where a weights file runs.
         threads: threads on the processor.
         fast_decode: decode large JPEG files at a reduced scale: quicker, not quite the same pixels.
+        on_unreadable: told of each source that cannot be read.
 
     Raises:
         UsageError: a value that does not fit, or an unknown class.
@@ -78,8 +80,9 @@ def predict(
     )
     frames, wanted = _prepared(detector, sources, classes=classes, fast_decode=fast_decode)
     # Only now: a mistyped source leaves no folder behind.
-    folder = output_folder("predict", Path(model).stem, output, True) if save else None
-    return _run(detector, frames, model=str(model), folder=folder, wanted=wanted)
+    named = None if output is None else Path(output)
+    folder = output_folder("predict", Path(model).stem, named, True) if save else None
+    return _run(detector, frames, model=str(model), folder=folder, wanted=wanted, on_unreadable=on_unreadable)
 
 
 def predict_with(
@@ -145,6 +148,7 @@ def _run(
     model: str,
     folder: Path | None,
     wanted: list[int] | None,
+    on_unreadable: Callable[[Unreadable], None] | None = None,
 ) -> Iterator[Detections]:
     from sanderling.streams.recorder import Recorder
     from sanderling.streams.sources import Unreadable
@@ -158,6 +162,8 @@ def _run(
                 unreadable.append(frame)
                 if recorder is not None:
                     recorder.add_unreadable(frame)
+                if on_unreadable is not None:
+                    on_unreadable(frame)
                 continue
             start = time.perf_counter()
             in_frame = detector([frame.image])[0]
@@ -171,6 +177,8 @@ def _run(
             yield found
     if unreadable:
         logger.warning("%d of %d sources could not be read", len(unreadable), count + len(unreadable))
+    if folder is not None:
+        logger.info("results: %s", folder)
     if unreadable and not count:
         raise DataError(f"not a single picture could be read; the first reason: {unreadable[0].error}")
 

@@ -91,6 +91,37 @@ def write_run_report(
     )
 
 
+def write_history_report(
+    folder: Path,
+    *,
+    title: str,
+    history: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, str],
+    unreadable: Mapping[str, str],
+) -> Path:
+    """Write `plots/*.png` and `report.html` of a run that was not validated: losses, learning rate and facts only.
+
+    Args:
+        folder: exists.
+        title: heading of the page.
+        history: epochs as in `metrics.jsonl`.
+        facts: what else a reader should know: name to value.
+        unreadable: pictures that could not be decoded, path to reason.
+
+    Returns:
+        The page.
+    """
+    from sanderling.reporting.page import Notice, Section, write_page
+
+    plots = _Plots(folder / "plots")
+    sections = [*_facts(facts), *_training(history, plots)]
+    notices = ["This run has no validation split, so nothing is known of how well the detector does."]
+    if unreadable:
+        notices.append("\n".join([f"{len(unreadable):,} unreadable pictures.", *list(unreadable.values())[:_NAMED]]))
+    first = Section(blocks=tuple(Notice(text=text) for text in (*notices, *plots.notices)))
+    return write_page(folder / "report.html", title=title, sections=[first, *sections], footer=_footer())
+
+
 class _Plots:
     """Draws charts into a folder and remembers what could not be drawn."""
 
@@ -237,10 +268,10 @@ def _progress(history: Sequence[Mapping[str, Any]]) -> str:
     text = (
         f"{len(history):,} epochs in {seconds(sum(entry.get('time_s') or 0 for entry in history))} without validation."
     )
-    scored = [(entry["metrics"]["AP"], entry["epoch"]) for entry in history if (entry.get("metrics") or {}).get("AP")]
-    if scored:
-        best, epoch = max(scored)
-        text += f" The best AP while training was {100 * best:.1f} % after epoch {epoch}."
+    validated = [entry for entry in history if (entry.get("metrics") or {}).get("AP") is not None]
+    if validated:
+        best, epoch = max((entry["metrics"]["AP"], -entry["epoch"]) for entry in validated)
+        text += f" The best AP while training was {100 * best:.1f} % after epoch {-epoch}."
     return text
 
 

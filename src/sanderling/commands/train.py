@@ -286,14 +286,19 @@ def _finish(
     unreadable: dict[str, str],
 ) -> Report | None:
     """Score the best weights once more, in full, write the report, and add what could not be read."""
-    from sanderling.commands.report import write_run_report
+    from sanderling.commands.report import write_history_report, write_run_report
     from sanderling.evaluation.detect import detect_all
     from sanderling.evaluation.evaluate import evaluate
     from sanderling.models.predictor import TorchDetector
     from sanderling.models.weights.safetensors_file import load_network
     from sanderling.training.run_folder import write_text
 
-    if not runtime.is_main or val_set is None:
+    if not runtime.is_main:
+        return None
+    history, facts = training.progress.history, _facts(plan, training)
+    if val_set is None:
+        title = f"{plan.model.name} on {plan.data.path}"
+        write_history_report(folder.path, title=title, history=history, facts=facts, unreadable=unreadable)
         return None
     found = detect_all(TorchDetector(load_network(folder.best), device=runtime.device), val_set)
     unreadable.update(found.unreadable)
@@ -304,11 +309,11 @@ def _finish(
     write_run_report(
         folder.path,
         title=f"{plan.model.name} on {val_set.name}",
-        history=training.progress.history,
+        history=history,
         dataset=val_set,
         detections=found.detections,
         report=report,
-        facts=_facts(plan, training),
+        facts=facts,
         unreadable=unreadable,
     )
     return report

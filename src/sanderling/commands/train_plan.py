@@ -78,12 +78,15 @@ def resumed(run: str, output: Path | None, wishes: TrainWishes) -> tuple[Run, Pa
     Raises:
         UsageError: the folder holds no run, or other settings are given.
     """
+    from sanderling.recipes.named import named
     from sanderling.recipes.run import read_run
 
     folder = Path(run) if output is None else output
     if not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder}: holds no run.yaml; name the folder of the run to resume, with -o or as RUN")
     plan = read_run(folder / "run.yaml")
+    if output is not None and not Path(run).exists() and named(run).model.name != plan.model.name:
+        raise UsageError(f"{folder}: holds a run of {plan.model.name!r}, not of {run!r}; name another folder with -o")
     asked = _with_wishes(plan, wishes, _assigned(loop__epochs=wishes.epochs, batch=wishes.batch))
     if (changed := _first_difference(plan, asked)) is not None:
         raise UsageError(f"{folder}: a resumed run goes on as its run.yaml says; {changed}. Leave this out of --resume")

@@ -155,12 +155,14 @@ def open_split(
         UsageError: no such split or format, or `limit` below 1.
         DataError: the data set cannot be read, or the split has no pictures.
     """
-    from sanderling.datasets.locate import locate, open_dataset
+    from sanderling.datasets.locate import open_dataset
 
     chosen = known_format(data_format)
     if limit is not None and limit < 1:
         raise UsageError(f"limit = {limit}: at least 1 picture is expected")
-    wanted = split or locate(Path(data), data_format=chosen).own_split or _DEFAULT_SPLIT
+    # A COCO file is itself one split; anything else holds several, and measuring on train by chance would be a trap.
+    is_split = Path(data).suffix.lower() == ".json"
+    wanted = split or (None if is_split else _DEFAULT_SPLIT)
     dataset = open_dataset(Path(data), split=wanted, data_format=chosen)
     if not len(dataset):
         raise DataError(f"{data}: the split {dataset.split!r} has no pictures; name another with --split")

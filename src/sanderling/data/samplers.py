@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 16
-"""Pictures that are decoded together; a mosaic takes its partners among them."""
+"""So many pictures or a few more are decoded together; a mosaic takes its partners among them."""
+
+LONGEST_WINDOW = 2 * WINDOW - 1
+"""How many they can be at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +46,12 @@ class EpochSampler:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-self.positions // self.batch)
+        return len(range(0, self.positions, self.batch))
+
+    def batches(self) -> Iterator[range]:
+        """The positions of each batch."""
+        count, batch = self.positions, self.batch
+        return (range(begin, min(begin + batch, count)) for begin in range(0, count, batch))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The pictures of this rank in this epoch, int64."""
@@ -54,4 +64,4 @@ def cut_windows(positions: int, window: int = WINDOW) -> list[range]:
     """Cut an order into windows of nearly equal length, none shorter than `window` unless there is only one."""
     count = max(1, positions // window)
     bounds = [positions * index // count for index in range(count + 1)]
-    return [range(begin, end) for begin, end in zip(bounds, bounds[1:], strict=False)]
+    return [range(begin, end) for begin, end in itertools.pairwise(bounds)]

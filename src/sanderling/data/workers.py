@@ -1,9 +1,9 @@
 """Processes that draw windows of samples into memory they share with the trainer. No torch.
 
-A worker is a fresh interpreter that runs this file: nothing is forked, the caller's main module is not imported
-again, and it starts in a fifth of a second. Samples lie in a ring of anonymous shared memory (`memfd`): it has no name
-that could be left behind and no limit but the machine's memory, and it vanishes with its last user, also after SIGKILL.
-A worker ends when its pipe closes, so none outlives its trainer.
+A worker is a fresh interpreter that runs `main` below: nothing is forked, the caller's main module is not imported
+again (it needs no `if __name__ == "__main__"`), and torch is not loaded. Samples lie in a ring of anonymous shared
+memory (`memfd`): it has no name that could be left behind, needs no room in /dev/shm, and vanishes with its last user,
+also after SIGKILL. A worker ends when its pipe closes, so none outlives its trainer.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import cast
 
 import cv2
@@ -75,6 +77,7 @@ class WorkerPool:
         try:
             self.ring, self._memory = _map_ring(descriptor, settings, rows)
             self._workers = [_start(descriptor) for _ in range(workers)]
+            self._ending = weakref.finalize(self, _end, self._workers)
         finally:
             os.close(descriptor)
         self._pending: list[set[int]] = [set() for _ in range(workers)]
@@ -128,14 +131,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the workers. The ring stays readable until it is no longer referred to."""
-        for _, connection in self._workers:
-            connection.close()
-        for process, _ in self._workers:
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._ending()
 
     def _send(self, worker: int, message: _Start | _Job) -> None:
         try:
@@ -164,14 +160,27 @@ def _map_ring(descriptor: int, settings: WindowSettings, rows: int) -> tuple[NDA
 
 def _start(ring: int) -> tuple[subprocess.Popen[bytes], Connection]:
     ours, theirs = socket.socketpair()
+    search_path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", f"from {__name__} import main; main({ring}, {theirs.fileno()})"],
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main({ring}, {theirs.fileno()})"],
             pass_fds=(ring, theirs.fileno()),
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, "PYTHONPATH": search_path},
+            process_group=0,  # Ctrl-C is the trainer's to handle; it then closes the pipe
         )
     return process, Connection(ours.detach())
+
+
+def _end(workers: Sequence[tuple[subprocess.Popen[bytes], Connection]]) -> None:
+    for _, connection in workers:
+        connection.close()
+    for process, _ in workers:
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _work(descriptor: int, connection: Connection) -> None:
@@ -184,11 +193,10 @@ def _work(descriptor: int, connection: Connection) -> None:
     threading.Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
     while (job := jobs.get()) is not None:
         window = Window(job.task, start.settings)
-        if window.readable:
+        if window.labels is not None:
             for sample, row in enumerate(job.rows):
                 window.draw(sample, ring[row])
-        labels = window.labels if window.readable else None
-        connection.send(_Done(ticket=job.ticket, labels=labels, unreadable=window.unreadable))
+        connection.send(_Done(ticket=job.ticket, labels=window.labels, unreadable=window.unreadable))
 
 
 def _read_jobs(connection: Connection, jobs: queue.SimpleQueue[_Job | None]) -> None:
@@ -201,7 +209,6 @@ def _read_jobs(connection: Connection, jobs: queue.SimpleQueue[_Job | None]) -> 
 
 def main(ring: int, pipe: int) -> None:
     """What a worker process runs, with the file descriptors of the ring and of its end of the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to handle; it then closes the pipe
     cv2.setNumThreads(0)
     connection = Connection(pipe)
     try:
@@ -210,4 +217,4 @@ def main(ring: int, pipe: int) -> None:
         return
     except Exception:
         connection.send(_Failed(trace=traceback.format_exc()))
-        raise
+        sys.exit(1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sanderling.datasets.finding import Finding
-from sanderling.datasets.labels import SplitLabels, fill_sizes, inside, shown, text_findings
+from sanderling.datasets.labels import SplitLabels, exists, fill_sizes, inside, shown, text_findings
 from sanderling.datasets.layout import Layout, canonical_split, is_split_word
 from sanderling.datasets.rules import class_rule, found
 from sanderling.errors import DataError
@@ -184,8 +184,9 @@ class _Reader:
         paths: list[Path] = []
         for image in images:
             item, name = f"{self.name}: image {image['id']}", image.get("file_name")
-            if not isinstance(name, str) or not name:
-                self._report("label-malformed", item=item, field="file_name", value=name)
+            if not isinstance(name, str) or not name or not _writable(name):
+                value = ascii(name) if isinstance(name, str) else name
+                self._report("label-malformed", item=item, field="file_name", value=value)
                 place.setdefault(image["id"], _DROPPED)
                 continue
             path = inside(self.root, folder, name)
@@ -265,6 +266,15 @@ def _all_have(entries: list[Any], keys: tuple[str, ...]) -> bool:
         return False
 
 
+def _writable(name: str) -> bool:
+    """Whether a text can be a file's name and be printed: JSON can hold halves of characters, which cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _side(image: Entry, key: str) -> int:
     side = image.get(key)
     return int(side) if isinstance(side, int | float) and 0 < side < 1 << 31 else 0
@@ -282,7 +292,7 @@ def _fullest(folders: list[Path], images: list[Entry]) -> Path:
     sample = names[:: max(1, len(names) // _SAMPLED_PICTURES)]
 
     def held(folder: Path) -> int:
-        return sum((folder / name.replace("\\", "/")).is_file() for name in sample)
+        return sum(exists(folder / name.replace("\\", "/")) for name in sample)
 
     return max(folders, key=held)
 

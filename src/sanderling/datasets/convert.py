@@ -15,7 +15,7 @@ from sanderling.config import dump_yaml
 from sanderling.datasets.dataset import Dataset, check_same_classes
 from sanderling.datasets.finding import Finding
 from sanderling.datasets.labels import DataFormat
-from sanderling.datasets.locate import open_dataset, splits
+from sanderling.datasets.locate import open_all
 from sanderling.datasets.new_folder import file_names, link_or_copy, new_folder
 from sanderling.datasets.picture_file import upright_size
 from sanderling.datasets.rules import found
@@ -61,8 +61,7 @@ def convert(path: Path, *, to: DataFormat, output: Path, data_format: DataFormat
         DataError: the data set cannot be read.
         UsageError: `output` exists already.
     """
-    datasets = [open_dataset(path, split=name, data_format=data_format) for name in splits(path, data_format)]
-    return write(datasets, to=to, output=output)
+    return write(open_all(path, data_format=data_format), to=to, output=output)
 
 
 def write(datasets: Sequence[Dataset], *, to: DataFormat, output: Path) -> Conversion:

@@ -217,6 +217,11 @@ def inside(root: Path, base: Path, written: str) -> Path | None:
     return Path(path) if within and "\0" not in written else None
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; False also for what no file system would take as a name."""
+    return os.path.exists(path)  # noqa: PTH110 - pathlib's raises for a name that is too long
+
+
 def text_findings(data: bytes, path: Path, root: Path) -> list[Finding]:
     """What is peculiar about the bytes of a label file."""
     findings = []
@@ -240,6 +245,6 @@ def _number(value: float) -> str:
 
 
 def _id_array(ids: list[PictureId]) -> NDArray[np.int64] | NDArray[np.str_]:
-    if all(isinstance(entry, int) for entry in ids):
+    if all(isinstance(entry, int) and abs(entry) < 1 << 63 for entry in ids):
         return np.array(ids, np.int64)
     return np.array([str(entry) for entry in ids], np.str_)

@@ -37,11 +37,18 @@ def open_dataset(path: Path, *, split: str | None = None, data_format: DataForma
         DataError: there is no data set, or its label files cannot be read.
         UsageError: there is no such split; those that exist are named.
     """
-    layout = locate(path, data_format=data_format)
-    if not layout.readers:
-        why = "; ".join(f"{entry.field} = {entry.value}: {entry.rule}" for entry in layout.findings)
-        raise DataError(f"{path}: has no split that can be read ({why})")
+    layout = _readable(path, data_format)
     return layout.readers[layout.split_named(split)]().to_dataset(layout.root.name)
+
+
+def open_all(path: Path, *, data_format: DataFormat | None = None) -> list[Dataset]:
+    """Read every split of a data set (at least one), in the order in which `splits` names them.
+
+    Raises:
+        DataError: there is no data set, or its label files cannot be read.
+    """
+    layout = _readable(path, data_format)
+    return [read().to_dataset(layout.root.name) for read in layout.readers.values()]
 
 
 def splits(path: Path, data_format: DataFormat | None = None) -> list[str]:
@@ -81,6 +88,15 @@ def locate(path: Path, *, data_format: DataFormat | None = None) -> Layout:
         held = ", ".join(layout.data_format for layout in layouts)
         logger.info("%s holds %s; reading %s (data_format overrides)", path, held, chosen.data_format)
     return chosen
+
+
+def _readable(path: Path, data_format: DataFormat | None) -> Layout:
+    """The layout of a data set that has at least one split."""
+    layout = locate(path, data_format=data_format)
+    if not layout.readers:
+        why = "; ".join(f"{entry.field} = {entry.value}: {entry.rule}" for entry in layout.findings)
+        raise DataError(f"{path}: has no split that can be read ({why})")
+    return layout
 
 
 def _layouts(path: Path, data_format: DataFormat | None) -> list[Layout]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sanderling.errors import DataError
-from sanderling.pictures import decode
+from sanderling.pictures import decode, is_cut_off
 
 _SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
@@ -112,7 +112,7 @@ def upright_size(path: Path) -> tuple[int, int] | str:
 def _truncated(data: bytes) -> bool:
     """Whether a file of a known kind lacks its own end mark."""
     if data.startswith(b"\xff\xd8"):
-        return data.rfind(b"\xff\xd9") < max(2, data.rfind(b"\xff\xda"))
+        return is_cut_off(data)
     if data.startswith(b"\x89PNG"):
         return b"IEND\xae\x42\x60\x82" not in data
     if data.startswith(b"GIF8"):

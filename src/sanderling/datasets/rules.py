@@ -240,7 +240,7 @@ def _corners_for_size(
     leaves = possible & _any(overhang > 0.002)
     if len(values) >= _FEWEST_BOXES and possible.all() and leaves.mean() >= 0.1:
         return possible
-    far = _any(overhang > 0.25) | _all(overhang > 0.02)
+    far = _any(overhang > 0.2) | _all(overhang > 0.02)
     evidence = far & _all(np.isfinite(limits))
     if form == "xywh":
         as_corners, as_size = (second - first).prod(axis=1), second.prod(axis=1)

@@ -54,15 +54,18 @@ def smoke(rng: np.random.Generator, side: float) -> Cutout:
     density = np.zeros((height, width), np.uint8)
     drift, start, grow = rng.uniform(-0.55, 0.55), rng.uniform(0.07, 0.12), rng.uniform(0.1, 0.2)
     origin = 0.5 - 0.6 * drift
+    blur = max(0.5, 0.025 * side)
     for step in np.linspace(0, 1, 12).tolist():
         radius = (start + grow * step) * height
-        x = np.clip((origin + drift * step + rng.normal(0, 0.03)) * width, radius, max(radius, width - radius))
-        y = height - radius - step * max(0.0, height - 2 * radius)
+        # Puffs keep off the border, or blurring would leave a straight edge there.
+        room = radius + 2 * blur
+        x = np.clip((origin + drift * step + rng.normal(0, 0.03)) * width, room, max(room, width - room))
+        y = height - radius - step * max(0.0, height - radius - room)
         cv2.circle(density, _at(float(x), y), _length(radius), round(255 - 60 * step), -1, cv2.LINE_AA, _SUBPIXEL)
-    soft = cv2.GaussianBlur(density, (0, 0), max(0.5, 0.025 * side)).astype(np.float32)
+    soft = cv2.GaussianBlur(density, (0, 0), blur).astype(np.float32)
     texture = cloud_texture(rng, (height, width), zoom=0.35)
-    opacity = soft * (rng.uniform(0.85, 1.0) - rng.uniform(0.1, 0.3) * texture)
-    shade = rng.uniform(25, 70) if rng.random() < 0.4 else rng.uniform(150, 225)
+    opacity = soft * (rng.uniform(0.92, 1.0) - rng.uniform(0.05, 0.22) * texture)
+    shade = rng.uniform(20, 60) if rng.random() < 0.4 else rng.uniform(175, 235)
     tint = np.array([1.0, rng.uniform(0.97, 1.0), rng.uniform(0.92, 1.04)], np.float32)
     grey = shade * (1.15 - 0.35 * texture)
     coloured = (opacity / 255 * grey)[..., None] * tint

@@ -21,7 +21,7 @@ from sanderling.datasets.convert import Conversion, write
 from sanderling.datasets.dataset import Dataset, join
 from sanderling.datasets.finding import Finding
 from sanderling.datasets.labels import DataFormat
-from sanderling.datasets.locate import open_dataset, splits
+from sanderling.datasets.locate import open_all
 from sanderling.datasets.picture_file import examine_all
 from sanderling.datasets.rules import found
 from sanderling.errors import DataError, UsageError
@@ -71,9 +71,10 @@ def split(
         DataError: the data set cannot be read, or there are fewer groups than splits.
     """
     _check_fractions(fractions)
-    pool = join(
-        [open_dataset(path, split=name, data_format=data_format) for name in splits(path, data_format)], split=""
-    )
+    pool = join(open_all(path, data_format=data_format), split="")
+    # A picture may stand in several splits of the source, as in VOC's trainval.
+    _, first = np.unique(pool.picture_paths, return_index=True)
+    pool = pool.subset(np.sort(first))
     facts = list(examine_all([Path(text) for text in pool.picture_paths.tolist()]))
     usable = [index for index, entry in enumerate(facts) if not entry.fault]
     unusable = tuple(_about(pool, index, entry.fault, entry.value) for index, entry in enumerate(facts) if entry.fault)

@@ -39,7 +39,7 @@ _SMALLEST_SIDE = 64
 _JPEG_QUALITY = 92
 _TRIES = 12
 _LARGEST_OVERLAP = 0.1
-_LEAST_CONTRAST = 22
+_LEAST_CONTRAST = 30
 _FIRE = SCENE_CLASSES.index("fire")
 _SMOKE_OVER_FIRE = 0.5
 # Shortest and longest side, px in a picture of 256 x 320: sizes are spread evenly over the octaves between.

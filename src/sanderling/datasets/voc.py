@@ -191,7 +191,9 @@ def _labels_by_stem(
 def _listed(place: Place, listing: Path, on_disk: Mapping[str, Path], builder: LabelBuilder) -> list[str]:
     """The stems that a list names and that are on disk, in its order."""
     stems: dict[str, None] = {}
-    for number, entry in _entries(listing):
+    entries = _entries(listing)
+    builder.findings += text_findings(listing.read_bytes(), listing, builder.root)
+    for number, entry in entries:
         item = f"{shown(listing, builder.root)}: line {number}"
         path = inside(builder.root, place.pictures, entry)
         stem = Path(entry).stem if is_picture(entry) else entry

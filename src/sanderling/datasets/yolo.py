@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.config import load_yaml
-from sanderling.datasets.labels import LabelBuilder, SplitLabels, inside, shown, text_findings
+from sanderling.datasets.labels import LabelBuilder, SplitLabels, exists, inside, shown, text_findings
 from sanderling.datasets.layout import Layout, canonical_split, is_picture, pictures_below
 from sanderling.datasets.rules import class_rule, found
 from sanderling.errors import DataError, UsageError
@@ -43,6 +43,10 @@ def _layout(file: Path) -> Layout:
     count = document.get("nc", len(names))
     if count != len(names):
         findings.append(found("class-count-differs", file=file.name, item=file.name, field="nc", value=str(count)))
+    numbers = list(names)
+    if numbers and numbers[-1] - numbers[0] + 1 != len(numbers):
+        value = f"{len(numbers)} classes in {numbers[0]}..{numbers[-1]}"
+        findings.append(found("category-id-gaps", file=file.name, item=file.name, field="names", value=value))
     base = inside(root, root, str(document.get("path") or "."))
     if base is None:
         findings.append(
@@ -54,7 +58,7 @@ def _layout(file: Path) -> Layout:
         sources = []
         for written in document[key] if isinstance(document[key], list) else [document[key]]:
             source = _inside_or_beside(root, base, str(written))
-            rule = "path-outside" if source is None else "split-missing" if not source.exists() else ""
+            rule = "path-outside" if source is None else "split-missing" if not exists(source) else ""
             if rule:
                 value = f"{written}{_text_link(root, source)}"
                 findings.append(found(rule, file=file.name, item=file.name, field=key, value=value))
@@ -112,15 +116,17 @@ def _pictures(sources: list[Path], root: Path, base: Path, builder: LabelBuilder
             yield source, shown(source, root)
             continue
         try:
-            lines = source.read_text(encoding="utf-8-sig").splitlines()
+            data = source.read_bytes()
+            lines = data.decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{source}: cannot be read as a list of pictures: {error}") from None
+        builder.findings += text_findings(data, source, root)
         for number, line in enumerate(lines, start=1):
             written, item = line.strip(), f"{shown(source, root)}: line {number}"
             if not written:
                 continue
             beside, based = inside(root, source.parent, written), inside(root, base, written)
-            picture = beside if beside is not None and (beside.exists() or based is None) else based
+            picture = beside if beside is not None and (exists(beside) or based is None) else based
             if picture is None:
                 builder.report("path-outside", file=Path(written), item=item, field="path", value=written)
             else:
@@ -135,7 +141,7 @@ def _label_of(picture: Path, root: Path) -> Path:
         return beside
     parts[places[-1]] = "labels"
     label = root.joinpath(*parts).with_suffix(".txt")
-    return beside if not label.exists() and beside.exists() else label
+    return beside if not exists(label) and exists(beside) else label
 
 
 def _lines(label: Path, builder: LabelBuilder) -> list[str] | None:
@@ -220,7 +226,7 @@ def _inside_or_beside(root: Path, base: Path, written: str) -> Path | None:
     path = inside(root, base, written)
     if path is None and written.startswith("../"):
         stripped = inside(root, root, written.removeprefix("../"))
-        return stripped if stripped is not None and stripped.exists() else None
+        return stripped if stripped is not None and exists(stripped) else None
     return path
 
 
@@ -231,7 +237,7 @@ def _split_keys(document: dict[str, Any], root: Path, base: Path) -> list[str]:
     return usual + [
         str(key)
         for key, value in rest.items()
-        if isinstance(value, str) and (path := inside(root, base, value)) is not None and path.exists()
+        if isinstance(value, str) and (path := inside(root, base, value)) is not None and exists(path)
     ]
 
 

@@ -13,7 +13,7 @@ from sanderling.evaluation.flat import FlatDetections
 
 # Axes of hotcoco's arrays: precision (IoU, recall, class, area, limit), recall (IoU, class, area, limit).
 _IOU_50, _IOU_75 = 0, 5
-_AREAS = {"small": 1, "medium": 2, "large": 3}
+_AREAS = ("small", "medium", "large")
 _LIMITS = (1, 10, 100)
 _LAST = len(_LIMITS) - 1
 
@@ -63,15 +63,17 @@ def coco_metrics(dataset: Dataset, found: FlatDetections) -> CocoMetrics:
         nothing = (None,) * classes
         return CocoMetrics(metrics=dict.fromkeys(METRIC_NAMES), class_ap=nothing, class_ap50=nothing)
     precision, recall = _curves(dataset, found)
-    whole = precision[:, :, :, 0, _LAST]
+    # One limit and one area at a time, close together in memory: the whole array is twelve times as long.
+    whole, small, medium, large = (np.ascontiguousarray(precision[:, :, :, area, _LAST]) for area in range(4))
     values = {"AP": whole, "AP50": whole[_IOU_50], "AP75": whole[_IOU_75]}
-    values |= {f"AP_{name}": precision[:, :, :, area, _LAST] for name, area in _AREAS.items()}
+    values |= {"AP_small": small, "AP_medium": medium, "AP_large": large}
     values |= {f"AR_{limit}": recall[:, :, 0, place] for place, limit in enumerate(_LIMITS)}
-    values |= {f"AR_{name}": recall[:, :, area, _LAST] for name, area in _AREAS.items()}
+    values |= {f"AR_{name}": recall[:, :, area, _LAST] for area, name in enumerate(_AREAS, start=1)}
+    by_class = np.ascontiguousarray(whole.transpose(2, 0, 1))
     return CocoMetrics(
         metrics={name: _mean(values[name]) for name in METRIC_NAMES},
-        class_ap=tuple(_mean(whole[:, :, label]) for label in range(classes)),
-        class_ap50=tuple(_mean(whole[_IOU_50, :, label]) for label in range(classes)),
+        class_ap=tuple(_mean(curve) for curve in by_class),
+        class_ap50=tuple(_mean(curve[_IOU_50]) for curve in by_class),
     )
 
 

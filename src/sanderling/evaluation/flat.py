@@ -13,6 +13,8 @@ from sanderling.datasets.dataset import Dataset
 from sanderling.errors import DataError, UsageError, nearest
 from sanderling.structures.detections import Detections
 
+_LONGEST_HINT, _NAMED = 200, 5
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FlatDetections:
@@ -146,9 +148,12 @@ def class_map(model_classes: tuple[str, ...], dataset_classes: tuple[str, ...]) 
     """
     unknown = [name for name in dataset_classes if name not in model_classes]
     if unknown:
+        hint = nearest(unknown[0], model_classes)
+        if len(hint) > _LONGEST_HINT:
+            hint = f"it knows {len(model_classes)}: {', '.join(model_classes[:_NAMED])} ..."
         raise DataError(
             f"class {unknown[0]!r} of the data set is unknown to the model ({len(unknown)} of {len(dataset_classes)} "
-            f"classes are); {nearest(unknown[0], model_classes)}; use a model that was trained on these classes, or "
+            f"classes are); {hint}; use a model that was trained on these classes, or "
             "rename the classes of the data set"
         )
     if len(set(model_classes)) < len(model_classes) and model_classes != dataset_classes:

@@ -45,7 +45,10 @@ def read_flat_results(path: Path, dataset: Dataset) -> FlatDetections:
     """
     entries = _load(path)
     try:
-        boxes_xywh = _numbers(chain.from_iterable(map(itemgetter("bbox"), entries))).reshape(len(entries), 4)
+        boxes = list(map(itemgetter("bbox"), entries))
+        if any(len(box) != 4 for box in boxes):
+            raise ValueError
+        boxes_xywh = _numbers(chain.from_iterable(boxes)).reshape(-1, 4)
         scores = _numbers(map(itemgetter("score"), entries))
         picture_index = _places(entries, "image_id", _index(dataset.picture_ids.tolist()))
         labels = _places(entries, "category_id", _index(dataset.category_ids))

@@ -68,16 +68,13 @@ def measure_parity(
     points = found = 0
     box_difference = score_difference = 0.0
     equal = True
-    for boxes, scores, their_boxes, their_scores in _both(network, exported, pictures):
-        ours, theirs = _detections(boxes, scores, artefact), _detections(their_boxes, their_scores, artefact)
+    for outputs in _both(network, exported, pictures):
+        ours, theirs = _detections(*outputs[:2], artefact), _detections(*outputs[2:], artefact)
         equal &= same_detections(ours, theirs, rule=artefact.postprocess, tolerance=tolerance)
         found += len(ours)
-        if artefact.layout == "nms":
-            # Suppressed inside the graph: what is left of its points are the detections.
-            pairs = _pairs(ours, theirs, tolerance)
-            boxes, scores = ours.boxes_xyxy[pairs[:, 0]], ours.scores[pairs[:, 0], None]
-            their_boxes, their_scores = theirs.boxes_xyxy[pairs[:, 1]], theirs.scores[pairs[:, 1], None]
-        points_here, box, score = _differences(boxes, scores, their_boxes, their_scores)
+        # Suppressed inside the graph: what is left of its points are the detections.
+        compared = _of_pairs(ours, theirs, tolerance) if artefact.layout == "nms" else outputs
+        points_here, box, score = _differences(*compared)
         points += points_here
         box_difference, score_difference = max(box_difference, box), max(score_difference, score)
     return Parity(
@@ -171,6 +168,13 @@ def _pairs(ours: Detections, theirs: Detections, tolerance: Tolerance) -> NDArra
             free[partner] = False
             pairs.append((index, partner))
     return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _of_pairs(ours: Detections, theirs: Detections, tolerance: Tolerance) -> tuple[Floats, Floats, Floats, Floats]:
+    """Boxes (N, 4) and scores (N, 1) of the detections that both have, ours first."""
+    pairs = _pairs(ours, theirs, tolerance)
+    mine, others = ours.select(pairs[:, 0]), theirs.select(pairs[:, 1])
+    return mine.boxes_xyxy, mine.scores[:, None], others.boxes_xyxy, others.scores[:, None]
 
 
 def _differences(boxes: Floats, scores: Floats, their_boxes: Floats, their_scores: Floats) -> tuple[int, float, float]:

@@ -29,7 +29,7 @@ def named(name: str, *, batch: int | None = None, epochs: int | None = None) -> 
         epochs: of the whole training; the recipe's own without it, and the schedule follows.
 
     Raises:
-        UsageError: no such name; the nearest is suggested.
+        UsageError: no such name; the nearest is suggested. Or a number below 1.
 
     >>> named("nanodet-m-published").optimizer.lr
     0.14
@@ -39,5 +39,8 @@ def named(name: str, *, batch: int | None = None, epochs: int | None = None) -> 
     model = name.removesuffix(_SUFFIX)
     recipe: Callable[..., Run] = _PUBLISHED[model] if name.endswith(_SUFFIX) else fine_tune
     config: DetectorConfig = zoo.config(model)
-    wishes = {"batch": batch, "epochs": epochs}
-    return recipe(config, **{key: value for key, value in wishes.items() if value is not None})
+    wishes = {key: value for key, value in (("batch", batch), ("epochs", epochs)) if value is not None}
+    for key, value in wishes.items():
+        if value < 1:
+            raise UsageError(f"{key} = {value}: at least 1 is expected")
+    return recipe(config, **wishes)

@@ -245,23 +245,33 @@ def matrix_chart(
     else:
         axes = chart.axes
         top = float(np.nan_to_num(numbers).max())
-        axes.imshow(np.ma.masked_invalid(numbers), cmap=_blues(), vmin=0, vmax=top or 1, aspect="auto")
+        axes.pcolormesh(
+            np.arange(len(columns) + 1) - 0.5,
+            np.arange(len(rows) + 1) - 0.5,
+            np.ma.masked_invalid(numbers),
+            cmap=_blues(),
+            vmin=0,
+            vmax=top or 1,
+            edgecolors="white",
+            linewidth=1.5 if most <= 25 else 0.3,
+        )
+        axes.invert_yaxis()
         size = 9.0 if most <= 8 else 7.5 if most <= 25 else 5.0
         _ticks(axes.set_xticks, axes.get_xticklabels, range(len(columns)), columns, size)
         _ticks(axes.set_yticks, axes.get_yticklabels, range(len(rows)), rows, size)
         turned = len(columns) > 4 or max(map(len, columns)) * len(columns) > 50
         for label in axes.get_xticklabels():
             label.set(rotation=90 if turned else 0, ha="center")
-        axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=1.5 if most <= 25 else 0.3)
-        axes.tick_params(which="both", length=0)
+        axes.tick_params(length=0)
         if numbers.size <= _MOST_CELLS_WITH_TEXT:
             whole = bool((numbers == np.round(numbers)).all()) and not percent
             for (row, column), value in np.ndenumerate(numbers):
                 text = _text(float(value), percent=percent, whole=whole) if texts is None else texts[row][column]
                 ink = "white" if value > 0.55 * top else _INK
-                axes.text(column, row, text, ha="center", va="center", fontsize=size - 0.5, color=ink, parse_math=False)
+                if text:
+                    axes.text(
+                        column, row, text, ha="center", va="center", fontsize=size - 0.5, color=ink, parse_math=False
+                    )
         chart.frame(visible=False)
         chart.label(x=x_label, y=y_label)
     chart.write(path)

@@ -40,7 +40,7 @@ class Recorder:
         self._entries = 0
         self._unreadable: list[dict[str, str]] = []
         self._names: set[str] = set()
-        self._video: tuple[str, VideoWriter] | None = None
+        self._video: tuple[tuple[str, tuple[int, int]], VideoWriter] | None = None
 
     def add(self, frame: Frame, found: Detections, drawn: NDArray[np.uint8]) -> None:
         """Take one picture's detections, in pixels of the original picture, and the picture with boxes drawn on it."""
@@ -74,12 +74,13 @@ class Recorder:
         self._csv.put_in_place()
 
     def _video_of(self, frame: Frame) -> VideoWriter:
-        if self._video is None or self._video[0] != frame.source or frame.number == 0:
+        size_hw = (frame.image.shape[0], frame.image.shape[1])
+        # A stream may change its size midway; a video file cannot.
+        if self._video is None or self._video[0] != (frame.source, size_hw) or frame.number == 0:
             self._close_video()
             path = self.folder / self._free_name(frame.source, ".mp4")
-            size_hw = (frame.image.shape[0], frame.image.shape[1])
             writer = VideoWriter(path, size_hw=size_hw, frames_per_second=frame.frames_per_second)
-            self._video = (frame.source, writer)
+            self._video = ((frame.source, size_hw), writer)
         return self._video[1]
 
     def _close_video(self) -> None:

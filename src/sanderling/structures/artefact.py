@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from annotated_types import Ge, Gt, Le
 
 SIDECAR_KEY = "sanderling"
 """Key of the sidecar inside the metadata of engines that have some."""
@@ -16,11 +16,11 @@ SIDECAR_KEY = "sanderling"
 class PictureRule:
     """How a picture of any size becomes the network's input. Colour order and normalisation are in the graph."""
 
-    size_hw: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (320, 320)
+    size_hw: tuple[Annotated[int, Gt(0)], Annotated[int, Gt(0)]] = (320, 320)
     """Height and width of the network input, multiples of the largest stride."""
     resize: Literal["letterbox", "stretch"] = "letterbox"
     """Keep the aspect ratio and pad, centred; or stretch to the size."""
-    pad_value: Annotated[int, Field(ge=0, le=255)] = 0
+    pad_value: Annotated[int, Ge(0), Le(255)] = 0
     """Grey level of the letterbox border, 0..255."""
 
 
@@ -28,11 +28,11 @@ class PictureRule:
 class PostprocessRule:
     """How boxes and scores per point become detections."""
 
-    score: Annotated[float, Field(ge=0, le=1)] = 0.05
+    score: Annotated[float, Ge(0), Le(1)] = 0.05
     """Points that score lower are dropped."""
-    iou: Annotated[float, Field(gt=0, le=1)] = 0.6
+    iou: Annotated[float, Gt(0), Le(1)] = 0.6
     """Of two boxes that overlap more, greedy NMS keeps the better one."""
-    max_detections: Annotated[int, Field(gt=0)] = 100
+    max_detections: Annotated[int, Gt(0)] = 100
     """At most so many detections a picture."""
     multi_label: bool = True
     """One point may give several classes; else only its best."""

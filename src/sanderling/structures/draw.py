@@ -70,7 +70,7 @@ def draw_boxes(
         if dashed:
             _dashed_rectangle(canvas, (left, top, right, bottom), colour, thickness)
         else:
-            cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
+            cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
         if not caption:
             continue
         stroke = max(1, round(min(height, width) / 300))

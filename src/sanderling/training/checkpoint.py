@@ -16,6 +16,12 @@ from sanderling.training.loop import Training
 from sanderling.training.progress import Progress
 
 _FORMAT = 1
+# What torch raises on damaged files, told by damaging them.
+_UNREADABLE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError),
+    *(LookupError, AttributeError, AssertionError, OSError),
+)
+_KEYS = {"format", "network_config", "progress", "task", "optimizer", "ema"}
 
 
 def save_checkpoint(path: Path, training: Training) -> None:
@@ -51,9 +57,9 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ModelError(f"{path}: no such checkpoint; a run can be resumed after its first epoch")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"{path}: is no readable checkpoint ({(str(error).splitlines() or ['empty'])[0]})") from None
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+    if not isinstance(state, dict) or state.get("format") != _FORMAT or state.keys() != _KEYS:
         raise ModelError(f"{path}: is no checkpoint that this version can resume; start again from weights/best")
     if json.loads(state["network_config"]) != json.loads(json.dumps(config.plain(training.task.network.config))):
         raise ModelError(f"{path}: is of another network than run.yaml describes; bring back the run's own run.yaml")
@@ -64,6 +70,6 @@ def load_checkpoint(path: Path, training: Training) -> None:
         training.optimizer.load_state_dict(state["optimizer"])
         if training.ema is not None:
             training.ema.network.load_state_dict(state["ema"])
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{path}: does not fit this run: {str(error).splitlines()[0]}") from None
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: does not fit this run: {(str(error).splitlines() or ['empty'])[0]}") from None
     training.progress = Progress.from_plain(json.loads(state["progress"]))

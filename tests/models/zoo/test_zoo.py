@@ -17,8 +17,6 @@ def test_names_are_lower_case_with_hyphens_and_their_configs_carry_them() -> Non
 
 
 def test_classes_are_cocos_unless_given() -> None:
-    assert len(COCO_CLASSES) == len(set(COCO_CLASSES)) == 80
-    assert (COCO_CLASSES[0], COCO_CLASSES[-1]) == ("person", "toothbrush")
     assert zoo.config("nanodet-debug").class_names == COCO_CLASSES
     assert zoo.config("nanodet-debug", ["kite"]).class_names == ("kite",)
 

@@ -8,7 +8,7 @@ from sanderling.ops.array.boxes import iou
 from sanderling.ops.array.nms import greedy_nms
 
 
-def slow_nms(boxes_xyxy: NDArray[np.float32], scores: NDArray[np.float32], threshold: float) -> list[int]:
+def slow_nms(boxes_xyxy: NDArray[np.floating], scores: NDArray[np.floating], threshold: float) -> list[int]:
     """Keep the best, drop what overlaps it too much, repeat; first come first served among equals."""
     left = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
     kept = []

@@ -28,7 +28,9 @@ def noisy(seed: int, points: int, classes: int) -> tuple[NDArray[np.float32], ND
     return boxes.astype(np.float32), (random.integers(0, 40, (points, classes)) / 40).astype(np.float32)
 
 
-def slow(boxes: NDArray[np.float32], scores: NDArray[np.float32], rule: PostprocessRule) -> list[tuple[float, int, int]]:
+def slow(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], rule: PostprocessRule
+) -> list[tuple[float, int, int]]:
     """One candidate after the other, one suppression per class: (score, label, point), best first."""
     pairs = [
         (point, label)
@@ -98,7 +100,7 @@ def test_nothing_found_has_the_right_shapes(points: int, multi_label: bool) -> N
     rule = dataclasses.replace(RULE, multi_label=multi_label)
     found_boxes, found_scores, found_labels = postprocess(boxes, scores, to_original=unmoved, rule=rule)
     assert (found_boxes.shape, found_scores.shape, found_labels.shape) == ((0, 4), (0,), (0,))
-    assert (found_boxes.dtype, found_scores.dtype, found_labels.dtype) == (np.float32, np.float32, np.int64)
+    assert [str(part.dtype) for part in (found_boxes, found_scores, found_labels)] == ["float32", "float32", "int64"]
 
 
 @pytest.mark.parametrize("multi_label", [True, False])

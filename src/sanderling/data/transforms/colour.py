@@ -21,7 +21,7 @@ def colour_matrices(draws: Draws) -> NDArray[np.float32]:
 
     Applied to RGB pixels 0..255; what leaves 0..255 is clipped once, at the end.
     """
-    angle = draws.hue * math.tau
+    angle = -draws.hue * math.tau  # red, green and blue follow each other clockwise in this plane
     differences = np.zeros((len(angle), 3, 3))
     differences[:, 0, 0] = 1
     differences[:, 1, 1] = differences[:, 2, 2] = draws.saturation * np.cos(angle)

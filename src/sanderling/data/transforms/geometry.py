@@ -115,8 +115,9 @@ def move_boxes(
     tiles: Tiles,
     pasting: Pasting,
     boxes_xyxy: Floats,
-    first_box: Ints,
     *,
+    begin: Ints,
+    counts: Ints,
     flip: NDArray[np.bool_],
     width: int,
     min_visible: float,
@@ -128,16 +129,17 @@ def move_boxes(
         tiles: K tiles.
         pasting: what was pasted for them.
         boxes_xyxy: all boxes of the window's pictures, original pixels.
-        first_box: where the boxes of each of the window's pictures begin, and the end.
+        begin: int64 N, where the boxes of each of the window's pictures begin.
+        counts: int64 N, how many they are.
         flip: bool N, samples that are mirrored.
         width: of a sample, in pixels.
         min_visible: smallest share of a box's area to be left.
         min_side: shortest side to be left, pixels of the sample.
     """
-    counts = first_box[tiles.source + 1] - first_box[tiles.source]
-    tile = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(tile)) - np.repeat(np.cumsum(counts) - counts, counts)
-    source_box = first_box[tiles.source][tile] + within
+    boxes_of = counts[tiles.source]
+    tile = np.repeat(np.arange(len(boxes_of)), boxes_of)
+    within = np.arange(len(tile)) - np.repeat(np.cumsum(boxes_of) - boxes_of, boxes_of)
+    source_box = begin[tiles.source][tile] + within
     scale, offset = pasting.scale_xy[tile], pasting.offset_xy[tile]
     moved = boxes_xyxy[source_box].reshape(-1, 2, 2) * scale[:, None] + offset[:, None]
     targets = pasting.targets_xyxy[tile].reshape(-1, 2, 2)

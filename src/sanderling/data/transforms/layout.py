@@ -17,7 +17,9 @@ Floats = NDArray[np.float64]
 _ENDS_AT_CENTRE = np.array([(1, 1), (0, 1), (1, 0), (0, 0)])
 
 
-def lay_out(draws: Draws, *, original_xy: Floats, fit_scale_xy: Floats, fit_offset_xy: Floats, size_xy: Floats) -> Tiles:
+def lay_out(
+    draws: Draws, *, original_xy: Floats, fit_scale_xy: Floats, fit_offset_xy: Floats, size_xy: Floats
+) -> Tiles:
     """Place every picture of every sample.
 
     A picture alone is fitted, enlarged about the middle and shifted. In a mosaic four fitted and enlarged pictures

@@ -119,12 +119,12 @@ class _Interleave(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+    def forward(_context: Any, first: Tensor, second: Tensor) -> Tensor:
         pairs = torch.stack((first.permute(0, 2, 3, 1), second.permute(0, 2, 3, 1)), -1)
         return pairs.flatten(3).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(_context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         pairs = gradients[0].permute(0, 2, 3, 1).unflatten(3, (-1, 2))
         first, second = (pairs[..., half].contiguous().permute(0, 3, 1, 2) for half in (0, 1))
         return first, second

@@ -80,10 +80,11 @@ class DistributionHead(nn.Module):
     def forward(self, maps: list[Tensor], size_hw: tuple[int, int]) -> Predictions:
         """Maps of the neck and the size of the network input to predictions for all points."""
         flat = [
-            output(tower(x)).flatten(2) for tower, output, x in zip(self.cls_convs, self.gfl_cls, maps, strict=True)
+            output(tower(x)).flatten(2).transpose(1, 2)
+            for tower, output, x in zip(self.cls_convs, self.gfl_cls, maps, strict=True)
         ]
         # Decode and loss are in full precision whatever the network runs in.
-        numbers = torch.cat(flat, 2).permute(0, 2, 1).float()
+        numbers = torch.cat(flat, 1).float()
         class_logits, box_logits = numbers.split([self.num_classes, 4 * self.coding.bins], 2)
         priors, strides = grid_priors(
             size_hw, self.strides, scale=self.prior_scale, offset=self.prior_offset, device=numbers.device

@@ -18,7 +18,7 @@ _CONFIG_KEY, _VERSION_KEY, _FORMAT_VERSION = "sanderling_config", "sanderling_fo
 
 
 def save_network(network: DetectorNetwork, path: Path, *, extra: Mapping[str, str] | None = None) -> None:
-    """Write a network's weights and configuration, whole or not at all.
+    """Write a network's weights and configuration, whole or not at all. Equal networks give equal files.
 
     Args:
         network: what to write.
@@ -37,7 +37,7 @@ def save_network(network: DetectorNetwork, path: Path, *, extra: Mapping[str, st
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     try:
-        temporary.write_bytes(save(tensors, metadata=metadata))
+        temporary.write_bytes(_in_order(save(tensors, metadata=metadata)))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -112,6 +112,17 @@ def state_sha256(network: DetectorNetwork) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes them in another order each time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # Tensors begin at a multiple of eight bytes.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def _require(path: Path) -> None:

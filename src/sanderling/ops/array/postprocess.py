@@ -68,9 +68,9 @@ def _candidates(
         flat = np.flatnonzero(scores > rule.score)
         points, labels = np.divmod(flat, scores.shape[1])
         return points, labels, scores.ravel()[flat]
-    if np.isnan(scores).any():
-        scores = np.where(np.isnan(scores), -np.inf, scores)
     labels = scores.argmax(axis=1)
     confidences = scores[np.arange(len(scores)), labels]
+    if np.isnan(confidences).any():  # argmax takes NaN for the largest
+        return _candidates(np.where(np.isnan(scores), -np.inf, scores), rule)
     points = np.flatnonzero(confidences > rule.score)
     return points, labels[points], confidences[points]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sanderling.commands.models import list_models, show_model
+from sanderling.errors import ModelError, UsageError
+from sanderling.models.weights.safetensors_file import save_network
+from tests.support.networks import trained_like
+
+
+def test_the_list_has_the_counts_and_what_was_published() -> None:
+    found = {model["name"]: model for model in list_models()}
+    assert json.loads(json.dumps(found)) == found
+    assert found["nanodet-m"] == {
+        "name": "nanodet-m",
+        "family": "nanodet",
+        "input": [320, 320],
+        "classes": 80,
+        "parameters": 959_348,
+        "unused_parameters": 9_312,
+        "macs": 342_223_200,
+        "published": {"ap": 0.206, "parameters": 959_348, "macs": 342_200_000},
+        "published_source": found["nanodet-m"]["published_source"],
+    }
+    assert "NanoDet" in found["nanodet-m"]["published_source"]
+    debug = found["nanodet-debug"]
+    assert debug["published"] is debug["published_source"] is None
+    assert debug["unused_parameters"] == 0
+
+
+def test_one_model_by_stage() -> None:
+    found = show_model("nanodet-m")
+    assert json.loads(json.dumps(found)) == found
+    assert sum(stage["macs"] for stage in found["stages"]) == found["macs"]
+    assert [stage["name"] for stage in found["stages"]][-2:] == ["neck", "head"]
+    assert found["stages"][-1]["outputs"] == ["2100x112"]
+    assert found["parts"]["backbone"]["kind"] == "shufflenet_v2"
+    assert "arxiv.org/abs/1807.11164" in found["parts"]["backbone"]["source"]
+    assert all(part["source"] for part in found["parts"].values())
+    assert found["config"]["head"]["bins"] == 8
+
+
+def test_a_weights_file_and_a_run_folder_are_models_too(tmp_path: Path) -> None:
+    save_network(trained_like(("fire", "smoke")), tmp_path / "weights" / "best.safetensors")
+    by_folder, by_file = show_model(str(tmp_path)), show_model(str(tmp_path / "weights" / "best.safetensors"))
+    assert by_folder == by_file
+    assert by_file["classes"] == 2
+    assert by_file["parameters"] == sum(p.numel() for p in trained_like(("fire", "smoke")).parameters())
+
+
+def test_names_and_files_that_do_not_exist() -> None:
+    with pytest.raises(UsageError, match="'nanodet-n'; did you mean 'nanodet-m'"):
+        show_model("nanodet-n")
+    with pytest.raises(ModelError, match=r"none\.safetensors: no such file"):
+        show_model("none.safetensors")

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import pytest
+
+from sanderling import config
+from sanderling.commands.train_plan import TrainWishes, on_this_machine, planned, resumed
+from sanderling.errors import UsageError
+from sanderling.recipes.named import named
+from sanderling.recipes.run import Run
+from sanderling.training.optimizer import SgdConfig
+
+
+def _saved(folder: Path, run: Run) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "run.yaml").write_text(config.dump(run), encoding="utf-8")
+    return folder
+
+
+def test_nothing_asked_for_is_the_recipe() -> None:
+    assert planned("nanodet-debug", TrainWishes()) == named("nanodet-debug")
+
+
+def test_every_wish_reaches_the_run() -> None:
+    wishes = TrainWishes(
+        data="birds",
+        data_format="yolo",
+        weights="w.safetensors",
+        epochs=30,
+        batch=64,
+        imgsz=(96, 64),
+        seed=3,
+        patience=5,
+        freeze="backbone",
+        assignments=("optimizer.lr=0.5", "data.val=null"),
+    )
+    run = planned("nanodet-debug", wishes)
+    assert (run.data.path, run.data.data_format, run.data.val) == ("birds", "yolo", None)
+    assert (run.weights, run.seed, run.task.freeze, run.loop.patience) == ("w.safetensors", 3, "backbone", 5)
+    assert (run.loop.epochs, run.loop.mosaic_off, run.batch) == (30, 3, 64)
+    assert run.model.picture.size_hw == (96, 64)
+    assert run.optimizer.lr == 0.5
+
+
+def test_schedule_and_learning_rate_follow_batch_and_epochs_of_a_recipe_only(tmp_path: Path) -> None:
+    recipe = planned("nanodet-m-published", TrainWishes(batch=96))
+    assert recipe.optimizer.lr == pytest.approx(0.07)
+    folder = _saved(tmp_path / "run", named("nanodet-m-published"))
+    file = planned(str(folder / "run.yaml"), TrainWishes(batch=96))
+    assert (file.batch, file.optimizer.lr) == (96, 0.14)
+
+
+def test_a_file_and_its_folder_are_the_same_run(tmp_path: Path) -> None:
+    run = dataclasses.replace(named("nanodet-debug", epochs=7), optimizer=SgdConfig(lr=0.3))
+    folder = _saved(tmp_path / "run", run)
+    assert planned(str(folder / "run.yaml"), TrainWishes()) == planned(str(folder), TrainWishes()) == run
+    assert planned(str(folder), TrainWishes(epochs=9)).loop.epochs == 9
+
+
+def test_a_models_name_is_not_taken_for_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _saved(tmp_path / "nanodet-debug", named("nanodet-m"))
+    monkeypatch.chdir(tmp_path)
+    assert planned("nanodet-debug", TrainWishes()).model.name == "nanodet-debug"
+
+
+def test_an_odd_size_is_rounded_up_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        run = planned("nanodet-debug", TrainWishes(imgsz=(100, 64)))
+    assert run.model.picture.size_hw == (128, 64)
+    assert "100x64 is rounded up to 128x64" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("run", "wishes", "words"),
+    [
+        ("nanodet-n", TrainWishes(), "did you mean 'nanodet-m'"),
+        ("none.yaml", TrainWishes(), r"none\.yaml: cannot be read"),
+        ("nanodet-debug", TrainWishes(assignments=("loop.epoch=3",)), "did you mean 'epochs'"),
+        ("nanodet-debug", TrainWishes(assignments=("loop.epochs",)), "expected key=value"),
+        ("nanodet-debug", TrainWishes(data_format="pascal"), "data.data_format = 'pascal'"),
+        ("nanodet-debug", TrainWishes(epochs=0), "epochs = 0: at least 1 is expected"),
+        ("nanodet-debug", TrainWishes(batch=0), "batch = 0: at least 1"),
+        ("nanodet-debug", TrainWishes(batch=-4), "batch = -4"),
+        ("nanodet-debug", TrainWishes(patience=-1), "loop.patience = -1"),
+        ("nanodet-debug", TrainWishes(imgsz=0), "imgsz"),
+    ],
+)
+def test_wrong_wishes_are_named(run: str, wishes: TrainWishes, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        planned(run, wishes)
+
+
+def test_a_resumed_run_is_the_one_of_the_folder(tmp_path: Path) -> None:
+    run = named("nanodet-debug", epochs=4).with_data(path="birds")
+    folder = _saved(tmp_path / "run", run)
+    assert resumed(str(folder), None, TrainWishes()) == (run, folder)
+    assert resumed("nanodet-debug", folder, TrainWishes()) == (run, folder)
+
+
+def test_the_command_that_started_a_run_may_be_repeated(tmp_path: Path) -> None:
+    wishes = TrainWishes(
+        data="birds", epochs=4, batch=8, imgsz=96, seed=2, freeze=1, assignments=("optimizer.kind=sgd", "ema=null")
+    )
+    folder = _saved(tmp_path / "run", planned("nanodet-debug", wishes))
+    assert resumed("nanodet-debug", folder, wishes)[0] == planned("nanodet-debug", wishes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": 9}, "loop.epochs is 4 there and 9 is asked for"),
+        ({"data": "fish"}, "data.path is 'birds' there and 'fish' is asked for"),
+        ({"imgsz": 96}, "model.picture.size_hw is"),
+        ({"assignments": ("optimizer.kind=sgd",)}, "optimizer.kind is 'adamw' there and 'sgd' is asked for"),
+        ({"assignments": ("ema=null",)}, "ema is"),
+    ],
+)
+def test_other_settings_are_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    folder = _saved(tmp_path / "run", named("nanodet-debug", epochs=4).with_data(path="birds"))
+    with pytest.raises(UsageError, match=words):
+        resumed("nanodet-debug", folder, TrainWishes(**changes))  # type: ignore[arg-type]
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    folder = _saved(tmp_path / "run", named("nanodet-debug"))
+    with pytest.raises(UsageError, match="holds a run of 'nanodet-debug', not of 'nanodet-m'"):
+        resumed("nanodet-m", folder, TrainWishes())
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no run\.yaml; name the folder of the run to resume"):
+        resumed("nanodet-debug", tmp_path, TrainWishes())
+
+
+def test_everything_automatic_is_decided_and_recorded() -> None:
+    run = on_this_machine(named("nanodet-debug"), device="cpu", workers=3, threads=1)
+    assert (run.runtime.device, run.runtime.workers, run.runtime.threads) == ("cpu", 3, 1)
+    assert run.runtime.precision in ("float32", "bfloat16")
+    assert on_this_machine(run, device=None, workers=None, threads=None) == run
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [({"device": "tpu"}, "device = 'tpu'"), ({"workers": -1}, "workers = -1"), ({"threads": 0}, "threads = 0")],
+)
+def test_a_machine_that_is_not_there(wishes: dict[str, object], words: str) -> None:
+    asked = {"device": None, "workers": None, "threads": None, **wishes}
+    with pytest.raises(UsageError, match=words):
+        on_this_machine(named("nanodet-debug"), **asked)  # type: ignore[arg-type]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sanderling import config
+from sanderling.data.augment import AugmentConfig, draw
+from sanderling.errors import UsageError
+
+
+def _draw(augment: AugmentConfig, count: int = 16, seed: int = 0, *, mosaic: bool = True) -> Any:
+    return draw(augment, np.random.default_rng(seed), count, mosaic=mosaic)
+
+
+@pytest.mark.parametrize("augment", [AugmentConfig(), AugmentConfig.none(), AugmentConfig(mosaic=0.5, hue=0.02)])
+def test_survives_being_written_and_read(augment: AugmentConfig) -> None:
+    assert config.parse(AugmentConfig, config.load_yaml(config.dump_yaml(config.plain(augment)), source="x")) == augment
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"scale": [1.4, 0.6]}, "must not fall"),
+        ({"scale": [0.0, 1.0]}, "greater than 0"),
+        ({"flip": 1.5}, "less than or equal to 1"),
+        ({"detail": float("inf")}, "finite"),
+        ({"mosaic_probability": 1.0}, "unknown key"),
+    ],
+)
+def test_refuses_what_makes_no_sense(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        config.parse(AugmentConfig, wrong)
+
+
+def test_the_same_state_draws_the_same() -> None:
+    augment = AugmentConfig(mosaic=0.5, hue=0.1, stretch=(0.8, 1.2))
+    first, again, other = _draw(augment), _draw(augment), _draw(augment, seed=1)
+    for field in dataclasses.fields(first):
+        assert (getattr(first, field.name) == getattr(again, field.name)).all()
+        assert not (getattr(first, field.name) == getattr(other, field.name)).all()
+
+
+def test_draws_stay_in_their_ranges_and_fill_them() -> None:
+    augment = AugmentConfig(mosaic=0.25, hue=0.1, stretch=(0.9, 1.1), colour_probability=0.5)
+    draws = _draw(augment, 4000)
+    ranges = {
+        "brightness": (-0.2, 0.2),
+        "contrast": augment.contrast,
+        "saturation": augment.saturation,
+        "hue": (-0.1, 0.1),
+        "shift_xy": (-0.2, 0.2),
+        "centre_xy": (-0.5, 0.5),
+        "scale_xy": (0.6 * 0.9, 1.4 * 1.1),
+    }
+    for name, (low, high) in ranges.items():
+        values = getattr(draws, name)
+        room = 0.05 * (high - low)
+        assert low <= values.min() < low + room, name
+        assert high - room < values.max() <= high, name
+    assert draws.mosaic.mean() == pytest.approx(0.25, abs=0.03)
+    assert draws.flip.mean() == pytest.approx(0.5, abs=0.03)
+    for name, neutral in {"brightness": 0, "contrast": 1, "saturation": 1, "hue": 0}.items():
+        assert (getattr(draws, name) == neutral).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_without_stretch_both_sides_are_enlarged_alike() -> None:
+    draws = _draw(AugmentConfig())
+    assert (draws.scale_xy[:, 0] == draws.scale_xy[:, 1]).all()
+
+
+@pytest.mark.parametrize("count", [4, 5, 16])
+def test_partners_are_three_others_and_each_as_likely(count: int) -> None:
+    seen = np.zeros((count, count))
+    for seed in range(300):
+        for sample, partners in enumerate(_draw(AugmentConfig(mosaic=1), count, seed).partners.tolist()):
+            assert len({sample, *partners}) == 4
+            seen[sample, partners] += 1
+    assert seen[~np.eye(count, dtype=bool)].min() > 0.6 * 300 * 3 / (count - 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_pictures_partner_as_often_as_needed(count: int) -> None:
+    partners = _draw(AugmentConfig(mosaic=1), count).partners
+    assert partners.shape == (count, 3)
+    assert set(partners.ravel().tolist()) <= set(range(count))
+
+
+def test_leaving_mosaic_out_changes_nothing_else() -> None:
+    augment = AugmentConfig(mosaic=1.0)
+    with_mosaic, without = _draw(augment), _draw(augment, mosaic=False)
+    assert with_mosaic.mosaic.all()
+    assert not without.mosaic.any()
+    assert (with_mosaic.scale_xy == without.scale_xy).all()
+
+
+def test_none_varies_nothing() -> None:
+    draws = _draw(AugmentConfig.none())
+    assert not (draws.mosaic | draws.flip).any()
+    assert (draws.scale_xy == 1).all()
+    assert (draws.contrast == 1).all()
+    assert (draws.saturation == 1).all()
+    assert not (np.abs(draws.shift_xy).sum() + np.abs(draws.brightness).sum() + np.abs(draws.hue).sum())

@@ -1,0 +1,96 @@
+"""The ONNX file: what other people's tools read in it, and all its forms against torch."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from sanderling import config as configuration
+from sanderling.export.write import ExportChoice, export_onnx
+from sanderling.models import zoo
+from sanderling.runtimes.open import open_artefact
+from sanderling.runtimes.sidecar import read_sidecar
+from sanderling.structures.artefact import SIDECAR_KEY, PictureRule
+from tests.support.artefacts import TINY_CLASSES, TINY_HW, pictures, tiny_artefact, tiny_network
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+
+
+def test_the_metadata_says_what_runners_look_for() -> None:
+    metadata = _metadata(tiny_artefact())
+    assert ast.literal_eval(metadata["names"]) == dict(enumerate(TINY_CLASSES))
+    assert ast.literal_eval(metadata["imgsz"]) == list(TINY_HW)
+    assert metadata["stride"] == str(tiny_network().stride)
+    assert (metadata["task"], metadata["batch"], metadata["channels"]) == ("detect", "1", "3")
+    preprocess = json.loads(metadata["preprocess"])
+    assert (preprocess["color"], preprocess["range"], preprocess["resize"]) == ("RGB", [0, 255], "letterbox")
+    assert len(metadata["weights_sha256"]) == 64
+
+
+def test_the_metadata_carries_the_whole_sidecar() -> None:
+    beside = read_sidecar(tiny_artefact(), {})
+    assert json.loads(_metadata(tiny_artefact())[SIDECAR_KEY]) == configuration.plain(beside)
+    assert beside.parity is not None
+
+
+def test_the_file_is_whole_and_names_no_place_of_this_machine() -> None:
+    model = onnx.load(tiny_artefact(), load_external_data=False)
+    onnx.checker.check_model(model)
+    assert model.opset_import[0].version == 20
+    assert [value.name for value in model.graph.input] == ["images"]
+    assert [value.name for value in model.graph.output] == ["boxes_xyxy", "scores"]
+    content = tiny_artefact().read_bytes()
+    for place in (Path.cwd(), Path(torch.__file__).parent, Path.home()):
+        assert str(place).encode() not in content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"layout": "yolo", "dynamic_batch": True},
+        {"layout": "nms"},
+        {"input_dtype": "uint8", "dynamic_batch": True},
+    ],
+    ids=["yolo", "nms", "uint8"],
+)
+def test_every_form_agrees_with_torch(chosen: dict[str, Any], tmp_path: Path) -> None:
+    choice = ExportChoice(picture=PictureRule(size_hw=(96, 64), resize="stretch", pad_value=114), **chosen)
+    outcome = export_onnx(tiny_network(), tmp_path / "tiny.onnx", choice, pictures=pictures(4))
+    assert outcome.parity.detections > 100
+    model = onnx.load(outcome.path)
+    given = model.graph.input[0].type.tensor_type
+    assert given.elem_type == (onnx.TensorProto.UINT8 if choice.input_dtype == "uint8" else onnx.TensorProto.FLOAT)
+    assert bool(given.shape.dim[0].dim_param) is choice.dynamic_batch
+    preprocess = json.loads(_metadata(outcome.path)["preprocess"])
+    assert preprocess["range"] == [0, 255 if choice.layout == "native" else 1]
+    assert (preprocess["resize"], preprocess["pad_value"]) == ("stretch", 114)
+    # The finished detector of each form finds the same in a picture as the native one of the same size would.
+    found = open_artefact(outcome.path, threads=1).detect(pictures(1, size_hw=(130, 77))[0])
+    assert len(found) > 10
+    assert found.boxes_xyxy[:, 2].max() <= 77
+    assert found.boxes_xyxy[:, 3].max() <= 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.names())
+def test_every_entry_of_the_zoo_agrees_with_torch_at_a_second_size(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = zoo.config(name).build()
+    for parameter in network.head.gfl_cls.parameters():
+        torch.nn.init.normal_(parameter, -2.0 if parameter.ndim == 1 else 0.0, 0.3)
+    choice = ExportChoice(picture=PictureRule(size_hw=(192, 352)))
+    outcome = export_onnx(network, tmp_path / f"{name}.onnx", choice, pictures=pictures(3, size_hw=(333, 250)))
+    assert outcome.parity.points > 100
+    assert outcome.parity.max_box_difference_px < 0.05
+    assert outcome.parity.max_score_difference < 1e-4
+    assert np.isfinite(outcome.megabytes)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from sanderling import config
+from sanderling.errors import ModelError, UsageError
+from sanderling.models.weights.safetensors_file import save_network
+from sanderling.recipes.build import build_training
+from sanderling.recipes.named import named
+from sanderling.recipes.run import Run
+from tests.support.training import CPU, cpu_runtime
+
+
+def _run(*assignments: str) -> Run:
+    run = dataclasses.replace(named("nanodet-debug", batch=4), runtime=CPU)
+    run = dataclasses.replace(run, model=run.model.with_classes(("a", "b")))
+    return config.override(run, assignments)
+
+
+def test_everything_is_built_at_the_beginning() -> None:
+    training = build_training(_run("loop.accumulate=2"), cpu_runtime(), batches=5)
+    assert training.learning_rate.steps_per_epoch == 3
+    assert (training.progress.epoch, training.progress.step) == (0, 0)
+    assert training.ema is not None
+    assert training.shipped is training.ema.network
+    ours, theirs = training.task.network.state_dict(), training.ema.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    first = training.task.network.backbone.conv1[0].get_parameter("weight")
+    assert first.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_without_an_average_the_network_itself_ships() -> None:
+    training = build_training(_run("ema=null"), cpu_runtime(), batches=5)
+    assert training.shipped is training.task.network
+
+
+def test_weights_are_taken_and_only_the_classes_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "start.safetensors"
+    torch.manual_seed(5)
+    other = _run().model.with_classes(("x", "y", "z")).build()
+    save_network(other, path)
+    with caplog.at_level("INFO"):
+        training = build_training(_run(f"weights={path}"), cpu_runtime(), batches=5)
+    assert "tensors kept; 3" in caplog.text or "re-made" in caplog.text
+    ours, theirs = training.task.network.state_dict(), other.state_dict()
+    differing = {name for name in ours if ours[name].shape != theirs[name].shape}
+    assert differing == {f"head.gfl_cls.{level}.{part}" for level in range(3) for part in ("weight", "bias")}
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() - differing)
+
+
+def test_wrong_weights_and_wrong_freeze_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.safetensors"):
+        build_training(_run(f"weights={tmp_path / 'none.safetensors'}"), cpu_runtime(), batches=1)
+    with pytest.raises(UsageError, match="freeze = 'all'"):
+        build_training(_run("task.freeze=all"), cpu_runtime(), batches=1)
+
+
+def test_frozen_parts_are_not_given_to_the_optimiser() -> None:
+    training = build_training(_run("task.freeze=backbone"), cpu_runtime(), batches=1)
+    given = {id(parameter) for group in training.optimizer.param_groups for parameter in group["params"]}
+    assert given == {
+        id(parameter)
+        for name, parameter in training.task.named_parameters()
+        if not name.startswith("network.backbone.")
+    }
