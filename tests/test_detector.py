@@ -145,6 +145,14 @@ def test_training_starts_from_what_the_detector_has_and_gives_it_the_best_weight
         detector.predict(picture)
 
 
+def test_a_run_that_stopped_goes_on(command_line: CommandLine) -> None:
+    train = command_line.stand_in("train", "train", TRAINED)
+    assert Detector(Path("runs/train/birds")).train(resume=True) is TRAINED
+    assert (train.called_with["run"], train.called_with["resume"]) == ("runs/train/birds", True)
+    assert train.called_with["data"] is None
+    assert train.called_with["weights"] is None
+
+
 def test_val_and_export_are_the_commands(command_line: CommandLine) -> None:
     val = command_line.stand_in("val", "val", REPORT)
     export = command_line.stand_in("export", "export", EXPORTED)
@@ -161,8 +169,8 @@ def test_val_and_export_are_the_commands(command_line: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("method", "command", "left_out"),
     [
-        (Detector.train, train_command.train, {"run", "resume"}),
-        (Detector.val, val_command.val, {"model", "fast_decode", "predictions", "limit"}),
+        (Detector.train, train_command.train, {"run"}),
+        (Detector.val, val_command.val, {"model", "limit"}),
         (Detector.export, export_command.export, {"model"}),
     ],
 )
@@ -174,7 +182,4 @@ def test_methods_have_the_parameters_of_their_commands(
 
     ours = {name: default for name, default in defaults(method).items() if name != "self"}
     theirs = {name: default for name, default in defaults(command).items() if name not in left_out}
-    if method is Detector.train:
-        # A detector is always told what to learn from.
-        theirs["data"] = inspect.Parameter.empty
     assert ours == theirs

@@ -60,13 +60,14 @@ def load_yaml(text: str, *, source: str) -> Any:
     """Read one YAML 1.2 document.
 
     Raises:
-        UsageError: not YAML, or a key stands twice in one mapping.
+        UsageError: not YAML, a key stands twice in one mapping, or an alias (`*name`) repeats more than a single value
+            (a few lines of such could be read as more values than memory holds).
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _constructor()
+    yaml.Composer, yaml.Constructor = _composer(), _constructor()
     try:
         return yaml.load(text)
     except YAMLError as error:
@@ -289,6 +290,22 @@ def _complaint(errors: Sequence[Any], plain: object) -> tuple[str, Any, str]:
     if first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return ".".join([*keys, str(first["loc"][-1])]), None, "is missing and has no default"
     return ".".join(keys), value, first["msg"]
+
+
+def _composer() -> type:
+    from ruamel.yaml.composer import Composer, ComposerError
+    from ruamel.yaml.nodes import ScalarNode
+
+    class PlainComposer(Composer):
+        """An alias stands for a single value, never for a list or mapping."""
+
+        def return_alias(self, a: Any) -> Any:
+            if not isinstance(a, ScalarNode):
+                problem = f"the alias of {a.anchor!r} repeats a list or mapping; write it out"
+                raise ComposerError(None, None, problem, a.start_mark)
+            return a
+
+    return PlainComposer
 
 
 def _constructor() -> type:

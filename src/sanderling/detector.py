@@ -41,7 +41,7 @@ class Detector:
     def train(
         self,
         *,
-        data: str | Path,
+        data: str | Path | None = None,
         data_format: str | None = None,
         weights: str | Path | None = None,
         epochs: int | None = None,
@@ -56,16 +56,17 @@ class Detector:
         name: str | None = None,
         assignments: Sequence[str] = (),
         output: str | Path | None = None,
+        resume: bool = False,
         overwrite: bool = False,
     ) -> TrainOutcome:
         """Train on a data set; afterwards this detector has the best weights of the run.
 
-        A name starts from its recipe, a weights file or run folder from its own weights. The rest is as in
-        `sanderling.commands.train.train`, which says what it raises.
+        A name starts from its recipe, a weights file or run folder from its own weights; with `resume` a run folder
+        goes on where it stopped. The rest is as in `sanderling.commands.train.train`, which says what it raises.
         """
         from sanderling.commands.train import train
 
-        run, own_weights = self._start()
+        run, own_weights = (str(self.model), None) if resume else self._start()
         outcome = train(
             run,
             data=data,
@@ -83,6 +84,7 @@ class Detector:
             name=name,
             assignments=assignments,
             output=output,
+            resume=resume,
             overwrite=overwrite,
         )
         self.model, self._opened = outcome.folder, None
@@ -101,8 +103,10 @@ class Detector:
         max_det: int | None = None,
         device: str | None = None,
         threads: int | None = None,
+        fast_decode: bool = False,
         threshold: float | None = None,
         false_alarm_rate: float = 0.1,
+        predictions: Path | None = None,
     ) -> Report:
         """Measure on a split of a data set; `sanderling.commands.val.val` says what it raises."""
         from sanderling.commands.val import val
@@ -119,8 +123,10 @@ class Detector:
             max_det=max_det,
             device=device,
             threads=threads,
+            fast_decode=fast_decode,
             threshold=threshold,
             false_alarm_rate=false_alarm_rate,
+            predictions=predictions,
         )
 
     @overload
@@ -139,6 +145,7 @@ class Detector:
         classes: Sequence[str | int] | None = ...,
         device: str | None = ...,
         threads: int | None = ...,
+        fast_decode: bool = ...,
     ) -> list[Detections]: ...
 
     @overload
@@ -157,6 +164,7 @@ class Detector:
         classes: Sequence[str | int] | None = ...,
         device: str | None = ...,
         threads: int | None = ...,
+        fast_decode: bool = ...,
     ) -> Iterator[Detections]: ...
 
     def predict(
@@ -174,6 +182,7 @@ class Detector:
         classes: Sequence[str | int] | None = None,
         device: str | None = None,
         threads: int | None = None,
+        fast_decode: bool = False,
     ) -> list[Detections] | Iterator[Detections]:
         """Detect in pictures. Calls with equal settings use the model that the first of them opened.
 
@@ -191,6 +200,7 @@ class Detector:
             classes: only these, by name or number.
             device: where a weights file runs.
             threads: threads on the processor.
+            fast_decode: decode large JPEG files at a reduced scale: quicker, not quite the same pixels.
 
         Returns:
             One `Detections` per picture or frame, in the order of the sources.
@@ -221,8 +231,10 @@ class Detector:
             self._opened[1],
             source if isinstance(source, list | tuple) else [source],
             model=str(self.model),
-            folder=self._folder(output) if save or output is not None else None,
+            output=output,
+            save=save or output is not None,
             classes=classes,
+            fast_decode=fast_decode,
         )
         return found if stream else list(found)
 
@@ -267,8 +279,3 @@ class Detector:
             return str(self.model), None
         weights = find_weights(self.model)
         return read_config(weights).name, weights
-
-    def _folder(self, output: str | Path | None) -> Path:
-        from sanderling.commands.folders import output_folder
-
-        return output_folder("predict", Path(self.model).stem, None if output is None else Path(output), True)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from sanderling.analysis.cost import measure_cost
+from sanderling.analysis.cost import _Multiplications, measure_cost
 from sanderling.errors import ModelError
 from sanderling.models import zoo
 
@@ -14,6 +18,55 @@ def test_stages_sum_to_the_totals() -> None:
     assert sum(stage.parameters for stage in cost.stages) == cost.parameters
     assert sum(stage.macs for stage in cost.stages) == cost.macs
     assert cost.parameters == sum(parameter.numel() for parameter in DEBUG.build().parameters())
+
+
+class _EveryProduct(nn.Module):
+    """Each kind of layer that multiplies, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grouped = nn.Conv2d(6, 8, 3, stride=2, padding=1, groups=2)
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2, groups=2)
+        self.along = nn.Conv1d(4, 6, 3)
+        self.full = nn.Linear(6, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = self.full(self.along(self.up(self.grouped(images)).flatten(2)).transpose(1, 2))
+        weights = torch.matmul(rows, rows.transpose(1, 2)) + torch.bmm(rows, rows.transpose(1, 2))
+        return weights @ rows
+
+
+def test_every_product_counts_as_in_torchs_own_counter() -> None:
+    module, images = _EveryProduct().eval(), torch.zeros(2, 6, 9, 13)
+    with _Multiplications() as ours, torch.no_grad():
+        module(images)
+    with FlopCounterMode(display=False) as theirs, torch.no_grad():
+        module(images)
+    assert ours.total == theirs.get_total_flops() // 2 > 0
+
+
+def test_attention_is_two_products() -> None:
+    # Torch's own counter passes over this one on the processor.
+    query, key = torch.zeros(2, 3, 5, 8), torch.zeros(2, 3, 7, 8)
+    with _Multiplications() as ours:
+        F.scaled_dot_product_attention(query, key, torch.zeros(2, 3, 7, 4))
+    assert ours.total == 2 * 3 * (5 * 8 * 7 + 5 * 7 * 4)
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name.endswith("-debug")])
+def test_every_family_costs_what_torchs_own_counter_says(name: str) -> None:
+    network = zoo.config(name).build().eval()
+    with FlopCounterMode(display=False) as theirs, torch.no_grad():
+        network(torch.zeros(1, 3, 64, 96))
+    assert measure_cost(zoo.config(name), (64, 96)).macs == theirs.get_total_flops() // 2
+
+
+def test_counting_draws_no_random_numbers() -> None:
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    measure_cost(DEBUG, (64, 96))
+    assert torch.equal(torch.rand(3), wanted)
 
 
 def test_the_stem_by_hand() -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import io
 import logging
+import sys
 
 import pytest
+import typer
 
 from sanderling import __version__
+from sanderling.cli.app import sanderling
 from sanderling.errors import DataError
 from tests.support.command_line import CommandLine
 
@@ -20,6 +24,12 @@ def test_a_group_without_a_verb_shows_its_help(command_line: CommandLine, words:
     ran = command_line(*words)
     assert ran.code == 2
     assert "Commands:" in ran.out + ran.err
+
+
+def test_options_without_a_verb_are_wrong_use(command_line: CommandLine) -> None:
+    ran = command_line("--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert "sanderling --help" in ran.err
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -43,6 +53,16 @@ def test_words_go_to_standard_error_and_less_of_them_when_quiet(command_line: Co
     assert command_line("--quiet", *words).err == "warning: take care\n"
     assert command_line("--debug", *words).err == "debug: a detail\na word\nwarning: take care\n"
     assert command_line(*words).out == ""
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    context = typer.Context(typer.main.get_command(typer.Typer(callback=lambda: None)))
+    context.invoked_subcommand = "data"
+    sanderling(context)
+    print("\udcff\u2013.jpg", flush=True)
+    assert raw.getvalue() == b"\\udcff\\u2013.jpg\n"
 
 
 def test_debug_shows_the_traceback(command_line: CommandLine) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from sanderling.cli.failures import explain, report
@@ -32,6 +35,11 @@ class OutOfMemoryError(RuntimeError):
         (MissingDependencyError("x"), 7),
         (ModuleNotFoundError("No module named 'timm'", name="timm"), 7),
         (ModuleNotFoundError("No module named 'sanderling.x'", name="sanderling.x"), 70),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 6),
+        (OSError(errno.EACCES, os.strerror(errno.EACCES), "birds"), 2),
+        (OSError(errno.EEXIST, os.strerror(errno.EEXIST), "birds"), 2),
+        (OSError(errno.EACCES, os.strerror(errno.EACCES)), 70),
+        (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "birds"), 70),
         (RuntimeError("shapes differ"), 70),
         (KeyError("x"), 70),
         (KeyboardInterrupt(), 130),

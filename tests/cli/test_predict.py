@@ -81,5 +81,26 @@ def test_what_goes_wrong_midway_leaves_no_file(command_line: CommandLine, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_where_nothing_could_be_read_standard_output_stays_empty(command_line: CommandLine) -> None:
+    def fails() -> Iterator[Detections]:
+        raise DataError("not a single picture could be read")
+        yield FOUND
+
+    command_line.stand_in("predict", "predict", fails())
+    ran = command_line("predict", "m.onnx", "a.jpg", "--json", "-")
+    assert (ran.code, ran.out) == (3, "")
+
+
+def test_leaving_a_camera_keeps_what_was_found(command_line: CommandLine, tmp_path: Path) -> None:
+    def interrupted() -> Iterator[Detections]:
+        yield FOUND
+        raise KeyboardInterrupt
+
+    command_line.stand_in("predict", "predict", interrupted())
+    file = tmp_path / "found.json"
+    assert command_line("predict", "m.onnx", "0", "--json", file).code == 130
+    assert json.loads(file.read_text())["pictures"] == [FOUND.to_plain()]
+
+
 def test_a_source_must_be_named(command_line: CommandLine) -> None:
     assert command_line("predict", "m.onnx").code == 2

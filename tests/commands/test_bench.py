@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sanderling.commands.bench import bench
+from sanderling.commands.val import val
 from sanderling.errors import DataError, ModelError, UsageError
-from tests.support.artefacts import tiny_artefact, tiny_weights, write_picture
+from tests.support.artefacts import TINY_CLASSES, tiny_artefact, tiny_weights, write_picture
+from tests.support.small_sets import coco_document, put, put_picture
 
 
 def test_without_pictures_a_rendered_scene_is_taken() -> None:
@@ -25,6 +28,23 @@ def test_pictures_of_a_folder_take_turns(tmp_path: Path) -> None:
         write_picture(tmp_path / f"{number}.png")
     assert bench([tiny_artefact()], pictures=tmp_path, rounds=1, memory=False)[0].pictures == 16
     assert bench([tiny_artefact()], pictures=f"{tmp_path}/1*.png", rounds=1, memory=False)[0].pictures == 11
+
+
+def test_accuracy_is_what_val_measures(tmp_path: Path) -> None:
+    put_picture(tmp_path / "images" / "val" / "a.jpg", 1)
+    document = coco_document({"a.jpg": [(1, [0, 0, 40, 40])]}, names=dict(enumerate(TINY_CLASSES, start=1)))
+    put(tmp_path / "annotations" / "instances_val.json", json.dumps(document))
+    (result,) = bench([tiny_artefact()], data=tmp_path, rounds=1, memory=False)
+    assert result.accuracy == val(tiny_artefact(), data=tmp_path, threads=1).metrics
+    assert result.accuracy["AP"] is not None
+    assert result.accuracy["AP_small"] is None
+
+
+def test_a_data_set_that_is_not_there_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    told: list[int] = []
+    with pytest.raises(DataError, match="absent: no such file"):
+        bench([tiny_artefact()], data=tmp_path / "absent", progress=lambda done, _: told.append(done))
+    assert not told
 
 
 @pytest.mark.parametrize(

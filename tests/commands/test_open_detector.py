@@ -76,15 +76,20 @@ def test_foreign_weights_are_sent_to_import(tmp_path: Path) -> None:
         open_detector(tmp_path / "m.pth")
 
 
+def test_an_artefact_is_no_weights_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is an exported artefact; .* name a \.safetensors file or a run folder"):
+        find_weights(tiny_artefact())
+
+
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
         ({"threads": 0}, "threads = 0"),
         ({"imgsz": (1, 2, 3)}, r"imgsz = \[1, 2, 3\]: one side or height and width"),
         ({"resize": "crop"}, "resize = 'crop': letterbox or stretch"),
-        ({"conf": 2.0}, r"score = 2\.0"),
+        ({"conf": 2.0}, r"conf: score = 2\.0"),
         ({"iou": 0.0}, r"iou = 0\.0"),
-        ({"max_det": 0}, "max_detections = 0"),
+        ({"max_det": 0}, "max_det: max_detections = 0"),
     ],
 )
 @pytest.mark.parametrize("kind", ["weights", "artefact"])

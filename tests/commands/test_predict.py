@@ -141,7 +141,7 @@ def test_a_run_that_is_stopped_leaves_valid_files() -> None:
         ({"classes": ["smok"]}, UsageError, "the model knows no class 'smok'; did you mean 'smoke'"),
         ({"classes": [3]}, UsageError, "the model knows no class '3'"),
         ({"model": "absent.onnx"}, ModelError, "no such artefact"),
-        ({"conf": 7}, UsageError, "score = 7"),
+        ({"conf": 7}, UsageError, r"conf: score = 7"),
     ],
 )
 def test_a_mistake_is_told_at_once_and_leaves_no_folder(
@@ -151,6 +151,20 @@ def test_a_mistake_is_told_at_once_and_leaves_no_folder(
     with pytest.raises(error, match=words):
         predict(**{"model": tiny_artefact(), "sources": ["a.png"], **chosen})
     assert [path.name for path in Path.cwd().iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("output", ["shots", "./shots/", "linked"])
+def test_drawn_pictures_never_take_the_place_of_what_is_read(output: str) -> None:
+    picture = write_picture(Path("shots/1.jpg"))
+    Path("linked").symlink_to("shots")
+    Path("single").mkdir()
+    Path("single/1.jpg").symlink_to(picture.resolve())
+    before = picture.read_bytes()
+    for source in ("shots", "shots/1.jpg", "single/1.jpg"):
+        with pytest.raises(UsageError, match=r"holds pictures that are to be read.*name another folder"):
+            predict(tiny_artefact(), [source], output=output)
+    assert picture.read_bytes() == before
+    assert [path.name for path in Path("shots").iterdir()] == ["1.jpg"]
 
 
 def test_a_fast_decode_gives_boxes_in_pixels_of_the_original() -> None:
@@ -166,7 +180,7 @@ def test_a_fast_decode_gives_boxes_in_pixels_of_the_original() -> None:
 def test_an_open_detector_serves_many_calls() -> None:
     detector = open_detector(tiny_artefact(), conf=0.25, threads=1)
     picture = pictures(1)[0]
-    first, second = (list(predict_with(detector, [picture, picture], model="tiny")) for _ in range(2))
+    first, second = (list(predict_with(detector, [picture, picture], model="tiny", save=False)) for _ in range(2))
     assert [item.to_plain() for item in first] == [item.to_plain() for item in second]
 
 

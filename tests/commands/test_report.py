@@ -138,6 +138,14 @@ def test_one_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_plots")
+def test_a_class_that_is_never_found_counts_in_the_mean(tmp_path: Path) -> None:
+    box = (10.0, 10.0, 60.0, 60.0)
+    dataset = with_files(split_of([[(0, box)], [(1, box)]]), tmp_path / "pictures")
+    words, _ = written(tmp_path, dataset, [found_of([(0, 0.9, box)]), found_of([])])
+    assert "The mean F1 of the classes is largest, 0.50," in words
+
+
+@pytest.mark.usefixtures("no_plots")
 def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     dataset = with_files(split_of([[(0, (10, 10, 60, 60))], [(1, (0, 0, 90, 90))]]), tmp_path / "pictures")
     Path(dataset.picture_paths[1]).unlink()

@@ -16,7 +16,7 @@ import torch
 
 from sanderling import config
 from sanderling.commands import report as report_module
-from sanderling.commands import train_display
+from sanderling.commands import train_display, validate
 from sanderling.commands.train import TrainOutcome, train
 from sanderling.errors import DataError, MissingDependencyError, RunError, UsageError
 from sanderling.models.weights.safetensors_file import load_network, read_metadata
@@ -212,6 +212,8 @@ def test_an_existing_folder_is_kept_unless_told(scenes: Path, tmp_path: Path) ->
     assert all(file.exists() for file in old)
     _train(scenes, folder, "data.val=null", epochs=1, overwrite=True)
     assert _files(folder) == (_FILES - {"report.json"}) | {"notes.txt"}
+    with pytest.raises(UsageError, match="replace them: --overwrite, or go on with the run in it: --resume"):
+        _train(scenes, folder)
 
 
 def test_without_output_runs_are_numbered(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,8 +266,19 @@ def test_no_data_and_nothing_to_learn_from(scenes: Path, tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
 
 
-def _edit(data: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    file = data / "annotations/instances_train.json"
+def test_a_validation_that_can_tell_no_best_epoch_is_refused(scenes: Path, tmp_path: Path) -> None:
+    data = tmp_path / "scenes"
+    shutil.copytree(scenes, data)
+    _edit(data, lambda document: document["annotations"].clear(), split="val")
+    with pytest.raises(DataError, match=r"'val' has 3 pictures and 0 boxes; .*data\.val=NAME.*data\.val=null"):
+        _train(data, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"loop\.patience = 3: without validation nobody knows"):
+        _train(data, tmp_path / "run", "data.val=null", patience=3)
+    assert not (tmp_path / "run").exists()
+
+
+def _edit(data: Path, change: Callable[[dict[str, Any]], object], *, split: str = "train") -> None:
+    file = data / f"annotations/instances_{split}.json"
     document = json.loads(file.read_text())
     change(document)
     file.write_text(json.dumps(document))
@@ -356,12 +369,25 @@ def test_a_diverged_run_stops_and_leaves_a_checkpoint_that_can_be_read(scenes: P
 
 
 def test_weights_to_start_from_and_frozen_parts(scenes: Path, reference: Path, tmp_path: Path) -> None:
-    start = reference / "weights/best.safetensors"
+    start = tmp_path / "start.safetensors"
+    shutil.copy(reference / "weights/best.safetensors", start)
     outcome = _train(scenes, tmp_path / "run", "ema=null", epochs=1, weights=start, freeze="backbone")
     before, after = load_network(start).state_dict(), load_network(outcome.weights).state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"neck", "head"}
     assert read_run(outcome.folder / "run.yaml").weights == str(start)
+    # The checkpoint holds all weights, so that a run goes on without the file that it started from.
+    start.unlink()
+    assert train(outcome.folder, resume=True).epochs == 1
+
+
+def test_a_run_that_stops_early_says_so(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(validate.Validator, "__call__", lambda self, network: {"AP": 0.0})
+    with caplog.at_level(logging.INFO):
+        assert _train(scenes, tmp_path / "run", epochs=9, patience=1).epochs == 2
+    assert "stopped after epoch 2 of 9: no better AP since epoch 1" in caplog.text
 
 
 @pytest.mark.slow

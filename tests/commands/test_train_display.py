@@ -66,7 +66,19 @@ def test_a_bar_on_a_terminal_with_losses_and_throughput() -> None:
     assert "box 1.250  total 2.500" in text
     assert "pictures/s" in text
     assert "epoch 2/2" in text
-    assert "left" in text
+
+
+def test_the_bar_tells_the_time_that_is_left_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    display = TrainDisplay(Console(file=io.StringIO(), width=200, force_terminal=True))
+    clock = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    # A resumed run: what counts is the pace since epoch 3.
+    display.epoch_started(3, epochs=5, batches=4)
+    clock[0] = 110.0
+    display.stepped({"box": torch.tensor(1.0)}, pictures=4)
+    display.closed()
+    # A quarter of an epoch took 10 s; two epochs and three quarters are left.
+    assert display._bar.tasks[0].fields["text"].startswith("0:01:50 left")
 
 
 def test_the_display_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

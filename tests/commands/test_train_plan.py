@@ -130,6 +130,13 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         resumed("nanodet-m", folder, TrainWishes())
 
 
+def test_two_folders_to_resume_are_refused(tmp_path: Path) -> None:
+    first, second = (_saved(tmp_path / name, named("nanodet-debug")) for name in ("first", "second"))
+    with pytest.raises(UsageError, match=r"first and output .*second are two folders"):
+        resumed(str(first), second, TrainWishes())
+    assert resumed(str(first), first, TrainWishes())[1] == first
+
+
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds no run\.yaml; name the folder of the run to resume"):
         resumed("nanodet-debug", tmp_path, TrainWishes())

@@ -7,6 +7,7 @@ import pytest
 
 from sanderling.datasets.check import check
 from sanderling.datasets.locate import open_dataset, splits
+from sanderling.errors import DataError
 from tests.support.shared import shared_path
 from tests.support.small_sets import clean_set, put, put_picture, voc_object, voc_text
 
@@ -191,3 +192,12 @@ def test_peculiar_bytes_of_a_list_are_noted(tmp_path: Path) -> None:
     one_picture(tmp_path, voc_text("a.jpg", [voc_object("fire", CORNERS)]))
     put(tmp_path / "ImageSets" / "Main" / "train.txt", b"\xef\xbb\xbfa\r\n")
     assert check(tmp_path).rules == {"label-bom": 1, "label-crlf": 1}
+
+
+def test_a_list_of_classes_that_is_no_text_is_told(tmp_path: Path) -> None:
+    root = one_picture(tmp_path, voc_text("a.jpg", [voc_object("fire", CORNERS)]))
+    put(root / "labels.txt", "fumée\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"labels\.txt: cannot be read as a list: .*; write it as UTF-8 text"):
+        open_dataset(root)
+    (finding,) = check(root).findings
+    assert (finding.file, finding.rule) == ("labels.txt", "label-unreadable")

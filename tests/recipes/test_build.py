@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from sanderling import config
 from sanderling.errors import ModelError, UsageError
+from sanderling.models.network import DetectorNetwork
 from sanderling.models.weights.safetensors_file import save_network
 from sanderling.recipes.build import build_training
 from sanderling.recipes.named import named
 from sanderling.recipes.run import Run
-from tests.support.training import CPU, cpu_runtime
+from tests.support.training import CPU, cpu_runtime, random_batch
 
 
 def _run(*assignments: str) -> Run:
@@ -57,6 +59,28 @@ def test_wrong_weights_and_wrong_freeze_are_refused(tmp_path: Path) -> None:
         build_training(_run(f"weights={tmp_path / 'none.safetensors'}"), cpu_runtime(), batches=1)
     with pytest.raises(UsageError, match="freeze = 'all'"):
         build_training(_run("task.freeze=all"), cpu_runtime(), batches=1)
+
+
+def test_a_compiled_network_is_one_graph_with_the_same_losses_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The tracing of our code is what can break; generating code would take a C++ compiler and a minute.
+    monkeypatch.setattr(
+        DetectorNetwork, "compile", lambda self: nn.Module.compile(self, backend="eager", fullgraph=True)
+    )
+    losses, gradients, names = [], [], []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        training = build_training(_run(f"runtime.compile={str(compiled).lower()}"), cpu_runtime(), batches=1)
+        found = training.task.train()(cpu_runtime().bring(random_batch()))
+        torch.stack(list(found.values())).sum().backward()
+        assert (training.task.network._compiled_call_impl is not None) == compiled
+        assert training.shipped._compiled_call_impl is None
+        losses.append({name: loss.item() for name, loss in found.items()})
+        gradients.append(training.task.network.backbone.conv1[0].get_parameter("weight").grad)
+        names.append(list(training.task.state_dict()))
+    assert losses[0] == pytest.approx(losses[1])
+    torch.testing.assert_close(*gradients)
+    assert names[0] == names[1]
+    torch.compiler.reset()
 
 
 def test_frozen_parts_are_not_given_to_the_optimiser() -> None:

@@ -16,3 +16,8 @@ def test_mosaic_ends_before_the_end(epochs: int, without: int) -> None:
     run = fine_tune(zoo.config("nanodet-m"), epochs=epochs)
     assert (run.loop.epochs, run.loop.mosaic_off) == (epochs, without)
     assert run.augment.mosaic > 0
+
+
+def test_given_weights_are_moved_in_smaller_steps() -> None:
+    model = zoo.config("nanodet-m")
+    assert fine_tune(model, from_scratch=False).optimizer.lr < fine_tune(model).optimizer.lr

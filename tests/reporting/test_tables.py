@@ -65,6 +65,12 @@ def test_on_a_terminal_text_stands_as_it_is_and_nothing_is_lost() -> None:
     assert text.count("long") == 6
 
 
+def test_a_title_that_is_wider_than_its_table_stays_one_line() -> None:
+    title = "/home/birds/a long path to the data set (coco)"
+    table = Table(title=title, columns=(Column(name="what"),), rows=(("x",),))
+    assert shown(table).splitlines()[0].rstrip() == title
+
+
 def test_metrics_are_percent_with_their_meaning() -> None:
     text = shown(tables.metrics_table(REPORT))
     assert "23.1" in text

@@ -17,7 +17,7 @@ from sanderling.structures.artefact import Artefact, PictureRule, PostprocessRul
 
 _ARTEFACT = Artefact(
     model="m",
-    class_names=("a",),
+    class_names=tuple("abcdef"),
     picture=PictureRule(size_hw=(4, 6)),
     postprocess=PostprocessRule(),
     output_names=("plus", "minus"),
@@ -57,6 +57,7 @@ def test_outputs_come_in_the_order_of_the_artefact(path: Path) -> None:
         ({"input_dtype": "uint8"}, r"input_dtype = uint8, the file has float32"),
         ({"picture": PictureRule(size_hw=(6, 4))}, r"picture\.size_hw = \[6, 4\], the file has \[4, 6\]"),
         ({"output_names": ("plus", "scores")}, r"names the output 'scores', the file has \['minus', 'plus'\]"),
+        ({"class_names": ("a", "b")}, r"names 2 classes, the file has 6"),
     ],
 )
 def test_a_sidecar_of_another_export_is_refused(path: Path, changes: dict[str, Any], words: str) -> None:

@@ -57,6 +57,8 @@ def test_neither_is_an_error_that_names_both(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("{", "here: is no JSON"),
+        ("[" * 100_000, "here: is no JSON"),
+        ("1" * 5000, "here: is no JSON"),
         ("[]", "format_version = None; this sanderling reads 1"),
         (_text(format_version=2), "format_version = 2; this sanderling reads 1"),
         (_text(engine="abacus"), "engine = 'abacus'"),

@@ -96,6 +96,13 @@ def test_equal_names_get_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_that_is_no_text_is_written_with_escapes(tmp_path: Path) -> None:
+    with Recorder(tmp_path, model="m") as recorder:
+        _add(recorder, _frame("there/\udcff.jpg"))
+    assert _rows(tmp_path)[0]["source"] == "there/\\udcff.jpg"
+    assert _json(tmp_path)["pictures"][0]["source"] == "there/\udcff.jpg"
+
+
 def test_nothing_at_all_is_still_valid(tmp_path: Path) -> None:
     with Recorder(tmp_path, model="m"):
         pass

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sanderling.errors import DataError, MissingDependencyError
-from sanderling.streams.video import VideoWriter, read_video
+from sanderling.streams.video import VideoWriter, read_video, without_credentials
 from tests.support.shared import shared_path
 
 
@@ -50,6 +50,13 @@ def test_what_is_no_video_is_a_data_error(tmp_path: Path) -> None:
     for name in ("v.mp4", "absent.mp4"):
         with pytest.raises(DataError, match=rf"{name}: cannot be read as a video"):
             list(read_video(str(tmp_path / name)))
+
+
+def test_the_password_of_a_camera_is_told_to_nobody() -> None:
+    with pytest.raises(DataError, match=r"^rtsp://127\.0\.0\.1:9/main: cannot be read"):
+        list(read_video("rtsp://viewer:secret@127.0.0.1:9/main"))
+    assert without_credentials("rtsp://viewer:p@ss@10.0.0.7/a@b") == "rtsp://10.0.0.7/a@b"
+    assert without_credentials("shots/a@b.mp4") == "shots/a@b.mp4"
 
 
 def test_a_video_that_is_cut_off_is_a_data_error(tmp_path: Path) -> None:

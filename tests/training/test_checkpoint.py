@@ -113,6 +113,7 @@ def test_a_failed_write_leaves_the_checkpoint_before_it(
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, training)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])

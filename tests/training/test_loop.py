@@ -97,10 +97,19 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted() -> None:
     assert [record["skipped_steps"] for record in training.progress.history] == [1, 1]
     assert training.progress.step == 6
     assert torch.isfinite(_weights(training)).all()
-    assert all(0 < loss < 100 for record in training.progress.history for loss in record["losses"].values())
     _, reference = mean_colour_training(epochs=2, steps_per_epoch=2)
     _fit(reference, [good, good], epochs=2)
     torch.testing.assert_close(_weights(training), _weights(reference))
+    # The mean of an epoch is that of its good batches.
+    for record, expected in zip(training.progress.history, reference.progress.history, strict=True):
+        assert record["losses"] == pytest.approx(expected["losses"])
+
+
+def test_an_epoch_without_a_single_good_batch_has_losses_that_can_be_written() -> None:
+    task, training = mean_colour_training(epochs=1, steps_per_epoch=1)
+    task.poisoned = {"picture-1-0"}
+    _fit(training, [random_batch(seed=1)], epochs=1)
+    assert training.progress.history[0]["losses"] == {"first": 0, "second": 0, "total": 0}
 
 
 def test_twenty_bad_steps_in_a_row_end_the_run_whatever_the_length_of_an_epoch() -> None:
@@ -141,6 +150,13 @@ def test_stops_when_it_gets_no_better() -> None:
     # A run that had given up stays so when it is resumed.
     _fit(training, [random_batch()], epochs=10, patience=2, kept=kept)
     assert len(kept) == 4
+
+
+def test_gives_up_at_a_validation_only() -> None:
+    _, training = mean_colour_training(epochs=20)
+    _fit(training, [random_batch()], epochs=20, patience=2, validate_every=5, validate=_scores([0.1, 0.3, 0.2]))
+    # Epochs 12 to 14 are as far from the best as patience allows, but nobody knows yet how good they are.
+    assert (training.progress.epoch, training.progress.best_epoch) == (15, 10)
 
 
 def test_validates_when_due_and_at_the_end() -> None:

@@ -73,7 +73,12 @@ def test_adamw_decays_weights_apart_from_the_gradient() -> None:
 
 @pytest.mark.parametrize(
     ("values", "key"),
-    [({"lr": 0}, "lr"), ({"momentum": 1.0}, "momentum"), ({"weight_decay": -1}, "weight_decay")],
+    [
+        ({"lr": 0}, "lr"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"weight_decay": -1}, "weight_decay"),
+        ({"nesterov": True, "momentum": 0.0}, "needs a momentum above 0"),
+    ],
 )
 def test_values_that_make_no_sense_are_refused(values: dict[str, float], key: str) -> None:
     with pytest.raises(UsageError, match=key):

@@ -87,3 +87,4 @@ def test_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="killed here"):
         write_text(path, "after")
     assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

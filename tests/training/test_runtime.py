@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from sanderling.errors import UsageError
+from sanderling.errors import MissingDependencyError, UsageError
 from sanderling.training.runtime import Runtime, RuntimeConfig
 from tests.support.training import CPU, cpu_runtime, random_batch
 
@@ -37,11 +39,20 @@ def test_automatic_values_are_decided(
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_what_is_given_stays() -> None:
+def test_what_is_given_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     given = RuntimeConfig(
         device="cpu", threads=3, workers=5, precision="float32", channels_last=False, compile=True, sync_batchnorm=True
     )
     assert given.resolved() == given
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "c++-99")
+    with pytest.raises(MissingDependencyError, match=r"needs a C\+\+ compiler, and there is no 'c\+\+-99'"):
+        RuntimeConfig(compile=True).resolved()
+    assert not RuntimeConfig().resolved().compile
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -67,6 +78,16 @@ def test_a_gpu_number_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None
     assert RuntimeConfig(device="1", precision="float32").resolved().device == "cuda:1"
 
 
+def test_every_process_needs_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    _cores(monkeypatch, 8, processes=2)
+    assert RuntimeConfig(device="cuda", precision="float32").resolved().device == "cuda"
+    _cores(monkeypatch, 8, processes=3)
+    with pytest.raises(UsageError, match="device = 'cuda': 3 processes share 2 GPUs"):
+        RuntimeConfig(device="cuda", precision="float32").resolved()
+
+
 def test_threads_are_set_and_given_back() -> None:
     before = torch.get_num_threads()
     with Runtime(RuntimeConfig(device="cpu", threads=before + 1)) as runtime:
@@ -85,6 +106,14 @@ def test_channels_last_for_weights_and_pictures() -> None:
     assert brought.images.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(brought.images, batch.images)
     assert brought.picture_ids == batch.picture_ids
+
+
+def test_without_channels_last_the_loaders_pictures_are_laid_out_anew() -> None:
+    loaded = random_batch(3)
+    loaded = dataclasses.replace(loaded, images=loaded.images.contiguous(memory_format=torch.channels_last))
+    brought = Runtime(dataclasses.replace(CPU, channels_last=False)).bring(loaded)
+    assert brought.images.is_contiguous()
+    assert torch.equal(brought.images, loaded.images)
 
 
 def test_autocast_follows_the_precision() -> None:

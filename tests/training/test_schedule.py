@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from sanderling import config
+from sanderling.errors import UsageError
 from sanderling.training.schedule import CosineSchedule, LearningRate, MultiStepSchedule, Warmup
 
 
@@ -35,6 +37,11 @@ def test_milestones_keep_their_shares(epochs: int) -> None:
         epoch for epoch in range(1, epochs) if schedule.factor(epoch / epochs) < schedule.factor((epoch - 1) / epochs)
     ]
     assert drops == [math.ceil(epochs * milestone / 280) for milestone in (240, 260, 275)]
+
+
+def test_milestones_that_do_not_rise_are_refused() -> None:
+    with pytest.raises(UsageError, match="must rise"):
+        config.parse(MultiStepSchedule, {"milestones": [0.9, 0.5]})
 
 
 def test_cosine_falls_from_one_to_its_end_and_never_rises() -> None:
@@ -68,3 +75,8 @@ def test_apply_sets_every_group() -> None:
     )
     assert learning_rate.apply(optimizer, 2) == pytest.approx(1.5)
     assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(1.5)] * 2
+
+
+def test_a_short_run_warms_up_for_a_fifth_of_it() -> None:
+    assert Warmup(steps=100, ratio=0.1).within(50).steps == 10
+    assert Warmup(steps=100, ratio=0.1).within(5000) == Warmup(steps=100, ratio=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ def command() -> Any:
 
 
 def sanderling(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only warnings and errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Say more, and show tracebacks.")] = False,
@@ -50,6 +52,9 @@ def sanderling(
     if version:
         print(f"{_NAME} {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise typer.BadParameter("no verb is named; see: sanderling --help")
+    _print_any_text()
     _log_to_standard_error(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
 
 
@@ -80,6 +85,12 @@ class _Words(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+def _print_any_text() -> None:
+    """File names may hold what the terminal's encoding does not: it is printed as an escape instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _log_to_standard_error(level: int) -> None:

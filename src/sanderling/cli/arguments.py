@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _SMALLEST_SIDE = 32
-_YES = ("true", "1", "yes")
+_YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 
 
 def as_options(words: Sequence[str], takes_value: Mapping[str, bool]) -> list[str]:
@@ -49,4 +49,10 @@ def _spelled_as_option(word: str, takes_value: Mapping[str, bool]) -> list[str]:
         return [word]
     if takes_value[option]:
         return [option, value]
-    return [option] if value.lower() in _YES else []
+    if value.lower() in _YES:
+        return [option]
+    if value.lower() in _NO:
+        against = f"--no-{option.removeprefix('--')}"
+        return [against] if against in takes_value else []
+    # The parser says that this option takes no value.
+    return [f"{option}={value}"]

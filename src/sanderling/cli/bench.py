@@ -29,10 +29,10 @@ def bench(
     memory: Annotated[bool, typer.Option("--memory/--no-memory", help="Measure peak memory.")] = True,
     json: options.Json = None,
 ) -> None:
-    """Measure latency, throughput and memory of artefacts on this device.
+    """Measure latency, throughput and memory of exported models.
 
     Artefacts take turns, a picture each, so that a busy machine harms none more
-    than the others. Needs no torch.
+    than the others. The figures are of this device. Needs no torch.
 
     Examples:
         sanderling bench nanodet-m.onnx

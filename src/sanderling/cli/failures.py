@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 
-from sanderling.errors import MissingDependencyError, RunError, SanderlingError
+from sanderling.errors import MissingDependencyError, RunError, SanderlingError, UsageError
 
 INTERNAL, INTERRUPTED = 70, 130
 _DEBUG_VARIABLE = "SANDERLING_DEBUG"
 _EXTRAS = {"av": "video"}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def report(error: BaseException, *, debug: bool = False) -> int:
@@ -41,6 +44,10 @@ def explain(error: BaseException) -> tuple[int, str]:
         package = error.name.partition(".")[0]
         missing = MissingDependencyError.for_extra(package, extra=_EXTRAS.get(package, "train"), purpose="this command")
         return missing.exit_code, f"error: {missing}"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return RunError.exit_code, f"error: {error.filename or 'a file'}: {error.strerror}; make room, then try again"
+    if isinstance(error, OSError) and error.errno in _REFUSED and error.filename is not None:
+        return UsageError.exit_code, f"error: {error.filename}: {error.strerror}; name another place or mend this one"
     return INTERNAL, (
         f"internal error: {type(error).__name__}: {_first_line(error)}\n"
         f"This is a fault of sanderling. Run the command again with {_DEBUG_VARIABLE}=1 and report the traceback."

@@ -78,9 +78,20 @@ def predict(
 
 
 def _write(found: Iterator[Detections], unreadable: list[dict[str, str]], *, model: str, destination: str) -> None:
-    """Write an entry per picture as it comes, so that a camera may run for days, then what could not be read."""
+    """Write an entry per picture as it comes, so that a camera may run for days, then what could not be read.
+
+    Ctrl-C is how one leaves a camera: what was found until then is kept, as whole JSON.
+    """
+    head, between = f'{{"model": {dumps(model)}, "pictures": [\n ', ",\n "
+    stopped: KeyboardInterrupt | None = None
     with printing.opened(destination) as file:
-        file.write(f'{{"model": {dumps(model)}, "pictures": [')
-        for index, detections in enumerate(found):
-            file.write((",\n " if index else "\n ") + detections.to_json())
-        file.write(f'\n], "unreadable": {dumps(unreadable)}}}\n')
+        begun = False
+        try:
+            for detections in found:
+                file.write((between if begun else head) + detections.to_json())
+                begun = True
+        except KeyboardInterrupt as interrupt:
+            stopped = interrupt
+        file.write(("" if begun else head) + f'\n], "unreadable": {dumps(unreadable)}}}\n')
+    if stopped is not None:
+        raise stopped

@@ -13,6 +13,7 @@ from sanderling.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from sanderling.benchmark.result import BenchResult
+    from sanderling.datasets.dataset import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +51,9 @@ def bench(
         progress: called with rounds done and rounds in all.
 
     Raises:
-        UsageError: a value that does not fit.
+        UsageError: a value that does not fit, or no such split.
         ModelError: a file is missing or no artefact.
-        DataError: a picture cannot be read.
+        DataError: a picture or the data set cannot be read.
         MissingDependencyError: an engine is not installed.
 
     >>> for result in bench(["exported/nanodet-m.onnx"]):  # doctest: +SKIP
@@ -66,7 +67,9 @@ def bench(
     if not artefacts:
         raise UsageError("no artefact is named; write one with: sanderling export MODEL -o FOLDER")
     from sanderling.benchmark.measure import measure
+    from sanderling.commands.val import open_split
 
+    dataset = None if data is None else open_split(data, split=split)
     results = measure(
         [Path(artefact) for artefact in artefacts],
         pictures=[_scene()] if pictures is None else _read(pictures),
@@ -76,18 +79,18 @@ def bench(
         memory=memory,
         progress=progress,
     )
-    if data is None:
+    if dataset is None:
         return results
     return [
-        dataclasses.replace(result, accuracy=_accuracy(result.artefact, data=data, split=split, threads=threads))
-        for result in results
+        dataclasses.replace(result, accuracy=_accuracy(result.artefact, dataset, threads=threads)) for result in results
     ]
 
 
-def _accuracy(artefact: str, *, data: str | Path, split: str | None, threads: int) -> dict[str, float | None]:
-    from sanderling.commands.val import val
+def _accuracy(artefact: str, dataset: Dataset, *, threads: int) -> dict[str, float | None]:
+    from sanderling.commands.open_detector import open_detector
+    from sanderling.commands.val import val_with
 
-    return val(artefact, data=data, split=split, threads=threads).metrics
+    return val_with(open_detector(artefact, threads=threads), dataset, model=artefact).metrics
 
 
 def _scene() -> bytes:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MODEL = "nanodet-debug"
+_SIZE_HW = (256, 320)
 _SHOWN = 8
 
 
@@ -98,6 +99,7 @@ def demo(
         _MODEL,
         data=scenes,
         epochs=epochs,
+        imgsz=_SIZE_HW,
         seed=seed,
         output=folder / "train",
         overwrite=overwrite,
@@ -141,7 +143,7 @@ def _scenes(folder: Path, *, train: int, val: int, seed: int) -> Path:
 
         shutil.rmtree(folder)
     logger.info("1/6 rendering %d scenes", train + val)
-    return write_scenes(folder, train=train, val=val, seed=seed)
+    return write_scenes(folder, train=train, val=val, seed=seed, size_hw=_SIZE_HW)
 
 
 def _write_page(

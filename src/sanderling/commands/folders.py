@@ -37,7 +37,7 @@ def output_folder(verb: str, name: str, output: Path | None, overwrite: bool) ->
             f"output {output}: cannot be made: {error.strerror}; name a folder that can be written"
         ) from None
     if taken:
-        raise UsageError(f"output {output}: holds files already; name a new folder, or move the old one away")
+        raise UsageError(f"output {output}: holds files already; name a new folder, or replace them: --overwrite")
     return output
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sanderling.commands.open_detector import find_weights, require_torch
 from sanderling.errors import ModelError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def list_models() -> list[dict[str, Any]]:
     >>> [model["name"] for model in list_models()][0]
     'nanodet-m'
     """
-    _require_torch()
+    require_torch("looking at models")
     from sanderling.analysis.cost import measure_cost
     from sanderling.models import zoo
 
@@ -48,7 +49,7 @@ def show_model(model: str) -> dict[str, Any]:
         ModelError: the file is no weights file of ours.
         MissingDependencyError: torch is not installed.
     """
-    _require_torch()
+    require_torch("looking at models")
     from sanderling import config as configs
     from sanderling.analysis.cost import measure_cost
 
@@ -66,7 +67,6 @@ def show_model(model: str) -> dict[str, Any]:
 
 
 def _config_of(model: str) -> DetectorConfig:
-    from sanderling.commands.open_detector import find_weights
     from sanderling.models import zoo
     from sanderling.models.weights.safetensors_file import read_config
 
@@ -100,19 +100,11 @@ def _describe(config: DetectorConfig, cost: Cost) -> dict[str, Any]:
 
 
 def _count_unused(config: DetectorConfig, prefixes: tuple[str, ...]) -> int:
-    import torch
-
-    with torch.device("meta"):
-        network = config.build()
-    return sum(weight.numel() for name, weight in network.named_parameters() if name.startswith(prefixes))
+    if not prefixes:
+        return 0
+    return sum(weight.numel() for name, weight in config.build().named_parameters() if name.startswith(prefixes))
 
 
 def _source(part: object) -> str:
     """What the file of a part says of itself."""
     return " ".join((sys.modules[type(part).__module__].__doc__ or "").split())
-
-
-def _require_torch() -> None:
-    from sanderling.commands.open_detector import require_torch
-
-    require_torch("looking at models")

@@ -58,7 +58,7 @@ def open_detector(
         import cv2
 
         cv2.setNumThreads(threads)
-    thresholds = {"score": conf, "iou": iou, "max_detections": max_det}
+    thresholds = {"conf": conf, "iou": iou, "max_det": max_det}
     if Path(model).suffix in ARTEFACT_SUFFIXES:
         if device not in (None, "cpu"):
             raise UsageError(f"device = {device!r}: an exported artefact runs on the processor; use --device cpu")
@@ -91,6 +91,8 @@ def find_weights(model: str | Path) -> Path:
     Raises:
         ModelError: there is none.
     """
+    from sanderling.runtimes.open import ARTEFACT_SUFFIXES
+
     path = Path(model)
     if path.is_dir():
         inside = path / _WEIGHTS_IN_RUN
@@ -102,6 +104,11 @@ def find_weights(model: str | Path) -> Path:
             f"{path}: no such file or folder; name a weights file (.safetensors), a run folder or an exported .onnx "
             "file (names of the zoo carry no weights: train one first, or read published ones with "
             "sanderling weights import)"
+        )
+    if path.suffix in ARTEFACT_SUFFIXES:
+        raise ModelError(
+            f"{path}: is an exported artefact; the weights that it was made from are needed here: name a .safetensors "
+            "file or a run folder"
         )
     if path.suffix != ".safetensors":
         raise ModelError(
@@ -130,15 +137,19 @@ def picture_rule(
 
 
 def require_torch(purpose: str) -> None:
-    """Stop with the line that installs torch where it is missing.
+    """Stop with the line that installs torch where it is missing; else prepare the process for it.
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
+    import os
     from importlib.util import find_spec
 
     if find_spec("torch") is None:
         raise MissingDependencyError.for_extra("torch", extra="train", purpose=purpose)
+    # Threads that spin while they wait fight for the cores of a busy machine: an epoch can take ten times as long. Never
+    # spinning costs a seventh on a quiet one. GNU OpenMP reads this when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def _input_size(imgsz: int | Sequence[int], stride: int) -> tuple[int, int]:
@@ -159,9 +170,11 @@ def _input_size(imgsz: int | Sequence[int], stride: int) -> tuple[int, int]:
 def _postprocess_rule(rule: PostprocessRule, thresholds: dict[str, Any]) -> PostprocessRule:
     from sanderling.structures.checked import build
 
-    own = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
-    changes = {name: value for name, value in thresholds.items() if value is not None}
-    return build(type(rule), {**own, **changes}, source="thresholds")
+    values = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
+    for name, field in (("conf", "score"), ("iou", "iou"), ("max_det", "max_detections")):
+        if thresholds[name] is not None:
+            rule = build(type(rule), values := {**values, field: thresholds[name]}, source=name)
+    return rule
 
 
 def _device(device: str | None) -> str:

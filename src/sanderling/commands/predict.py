@@ -19,7 +19,7 @@ from sanderling.errors import DataError, UsageError, nearest
 if TYPE_CHECKING:
     from sanderling.models.predictor import TorchDetector
     from sanderling.runtimes.detector import ArtefactDetector
-    from sanderling.streams.sources import Frame, Unreadable
+    from sanderling.streams.sources import Frame, Item, Unreadable
     from sanderling.structures.detections import Detections
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def predict(
         model: a weights file, a run folder or an exported artefact; an artefact needs no torch.
         sources: paths, folders, globs, `.txt` lists, videos, camera numbers, stream addresses, NumPy RGB arrays, PIL
             pictures or bytes.
-        output: folder of the results; by default `runs/predict/NAME`.
+        output: folder of the results, not one that holds a source; by default `runs/predict/NAME`.
         save: write drawn pictures and videos, `predictions.json` and `predictions.csv`.
         imgsz: side of the network input, or height and width.
         resize: `letterbox` or `stretch`; the model's own by default.
@@ -68,7 +68,7 @@ def predict(
         on_unreadable: told of each source that cannot be read.
 
     Raises:
-        UsageError: a value that does not fit, or an unknown class.
+        UsageError: a value that does not fit, an unknown class, or an `output` that holds a source.
         ModelError: the model cannot be used.
         DataError: a source does not exist; while running, that not a single picture could be read.
 
@@ -78,11 +78,16 @@ def predict(
     detector = open_detector(
         model, imgsz=imgsz, resize=resize, conf=conf, iou=iou, max_det=max_det, device=device, threads=threads
     )
-    frames, wanted = _prepared(detector, sources, classes=classes, fast_decode=fast_decode)
-    # Only now: a mistyped source leaves no folder behind.
-    named = None if output is None else Path(output)
-    folder = output_folder("predict", Path(model).stem, named, True) if save else None
-    return _run(detector, frames, model=str(model), folder=folder, wanted=wanted, on_unreadable=on_unreadable)
+    return predict_with(
+        detector,
+        sources,
+        model=str(model),
+        output=output,
+        save=save,
+        classes=classes,
+        fast_decode=fast_decode,
+        on_unreadable=on_unreadable,
+    )
 
 
 def predict_with(
@@ -90,9 +95,11 @@ def predict_with(
     sources: Sequence[Any],
     *,
     model: str,
-    folder: Path | None = None,
+    output: str | Path | None = None,
+    save: bool = True,
     classes: Sequence[str | int] | None = None,
     fast_decode: bool = False,
+    on_unreadable: Callable[[Unreadable], None] | None = None,
 ) -> Iterator[Detections]:
     """`predict` with a detector that is open already, for callers that come back with more pictures.
 
@@ -100,12 +107,20 @@ def predict_with(
         detector: from `open_detector`.
         sources: as in `predict`.
         model: name for the record.
-        folder: where results are written; None writes nothing.
-        classes: only these, by name or number.
-        fast_decode: decode large JPEG files at a reduced scale.
+        output: as in `predict`, and so are the others.
+        save: see there.
+        classes: see there.
+        fast_decode: see there.
+        on_unreadable: see there.
     """
-    frames, wanted = _prepared(detector, sources, classes=classes, fast_decode=fast_decode)
-    return _run(detector, frames, model=model, folder=folder, wanted=wanted)
+    from sanderling.streams.sources import locate, read
+
+    wanted = None if classes is None else class_numbers(classes, detector.class_names)
+    items = locate(sources)
+    # Made last: a mistake in the names of classes or sources leaves no folder behind.
+    folder = _results_folder(model, output, items) if save else None
+    frames = read(items, smallest_hw=detector.picture.size_hw if fast_decode else None)
+    return _run(detector, frames, model=model, folder=folder, wanted=wanted, on_unreadable=on_unreadable)
 
 
 def class_numbers(classes: Sequence[str | int], class_names: tuple[str, ...]) -> list[int]:
@@ -126,19 +141,15 @@ def class_numbers(classes: Sequence[str | int], class_names: tuple[str, ...]) ->
     return numbers
 
 
-def _prepared(
-    detector: TorchDetector | ArtefactDetector,
-    sources: Sequence[Any],
-    *,
-    classes: Sequence[str | int] | None,
-    fast_decode: bool,
-) -> tuple[Iterator[Frame | Unreadable], list[int] | None]:
-    """What will be read and which classes are wanted; every mistake in their names shows here."""
-    from sanderling.streams.sources import locate, read
+def _results_folder(model: str, output: str | Path | None, items: Sequence[Item]) -> Path:
+    from sanderling.streams.sources import folders
 
-    wanted = None if classes is None else class_numbers(classes, detector.class_names)
-    smallest_hw = detector.picture.size_hw if fast_decode else None
-    return read(locate(sources), smallest_hw=smallest_hw), wanted
+    if output is not None and Path(output).resolve() in folders(items):
+        raise UsageError(
+            f"output {output}: holds pictures that are to be read, and drawn ones would take their place; "
+            "name another folder"
+        )
+    return output_folder("predict", Path(model).stem, None if output is None else Path(output), True)
 
 
 def _run(
@@ -148,7 +159,7 @@ def _run(
     model: str,
     folder: Path | None,
     wanted: list[int] | None,
-    on_unreadable: Callable[[Unreadable], None] | None = None,
+    on_unreadable: Callable[[Unreadable], None] | None,
 ) -> Iterator[Detections]:
     from sanderling.streams.recorder import Recorder
     from sanderling.streams.sources import Unreadable

@@ -70,13 +70,16 @@ def write_run_report(
 
     found = flatten(dataset, detections)
     curves = [curve for curve in score_curves(dataset, found) if len(curve.scores)]
-    threshold = _best_threshold(curves)
+    # A class that is never detected has no curve, and counts as 0 in the means.
+    classes = sum(entry.objects > 0 for entry in report.per_class)
+    mean_f1 = _mean([_at_thresholds(curve.scores, curve.f1, _GRID) for curve in curves], classes)
+    threshold = float(_GRID[mean_f1.argmax()]) if curves else 0.25
     plots = _Plots(folder / "plots")
     album = Album(dataset, detections, report)
     sections = [
         *_training(history, plots),
         *_measured(report, plots),
-        *_curves(curves, threshold, plots),
+        *_curves(curves, mean_f1, classes, plots),
         *_confusion(dataset, found, threshold, plots),
         *album.sections(found, threshold=threshold),
     ]
@@ -298,15 +301,11 @@ def _measured(report: Report, plots: _Plots) -> list[Section]:
     ]
 
 
-def _best_threshold(curves: Sequence[ClassCurve]) -> float:
-    """The score at which the mean F1 of the classes is largest, to a hundredth."""
-    if not curves:
-        return 0.25
-    mean_f1 = np.mean([_at_thresholds(curve.scores, curve.f1, _GRID) for curve in curves], axis=0)
-    return float(_GRID[mean_f1.argmax()])
+def _mean(curves: Sequence[_Values], classes: int) -> _Values:
+    return np.sum(curves, axis=0) / classes if curves else np.zeros(len(_GRID))
 
 
-def _curves(curves: Sequence[ClassCurve], threshold: float, plots: _Plots) -> list[Section]:
+def _curves(curves: Sequence[ClassCurve], mean_f1: _Values, classes: int, plots: _Plots) -> list[Section]:
     from sanderling.reporting.page import Charts, Section, Text
     from sanderling.reporting.plots import line_chart
 
@@ -314,14 +313,13 @@ def _curves(curves: Sequence[ClassCurve], threshold: float, plots: _Plots) -> li
     f1 = {curve.name: (curve.scores, curve.f1) for curve in curves}
     text = "No class has both objects and detections, so there are no curves."
     if curves:
-        mean_f1 = np.mean([_at_thresholds(curve.scores, curve.f1, _GRID) for curve in curves], axis=0)
         text = (
             "A detection is right where it overlaps an object of its class by an IoU of at least 0.50. "
             f"The mean F1 of the classes is largest, {mean_f1.max():.2f}, where detections from a score of "
-            f"{threshold:.2f} on are taken."
+            f"{_GRID[mean_f1.argmax()]:.2f} on are taken."
         )
-        if len(curves) > 1:
-            mean = np.mean([_at_recalls(curve.recall, curve.precision, _GRID) for curve in curves], axis=0)
+        if classes > 1:
+            mean = _mean([_at_recalls(curve.recall, curve.precision, _GRID) for curve in curves], classes)
             precision[_MEAN] = _GRID, mean
             f1[_MEAN] = _GRID, mean_f1
     charts = [

@@ -18,6 +18,7 @@ from sanderling.commands.train_plan import TrainWishes, on_this_machine, planned
 from sanderling.errors import DataError, RunError, UsageError
 
 if TYPE_CHECKING:
+    from sanderling.data.loader import TrainingLoader
     from sanderling.datasets.dataset import Dataset
     from sanderling.recipes.run import Run
     from sanderling.structures.report import Report
@@ -146,47 +147,44 @@ def _train(
     import torch
 
     from sanderling.commands.validate import Validator
-    from sanderling.data.loader import TrainingLoader
     from sanderling.recipes.build import build_training
     from sanderling.training.checkpoint import load_checkpoint
     from sanderling.training.loop import fit
+    from sanderling.training.run_folder import RunFolder
     from sanderling.training.runtime import Runtime
     from sanderling.training.trackers import require_trackers
 
     require_trackers(plan.trackers)
     plan, train_set, val_set = _with_data_sets(plan)
-    with Runtime(plan.runtime) as runtime, contextlib.ExitStack() as stack:
-        loader = stack.enter_context(
-            TrainingLoader(
-                train_set,
-                picture=plan.model.picture,
-                augment=plan.augment,
-                batch=_share_of(plan.batch, runtime.world),
-                seed=plan.seed,
-                workers=plan.runtime.workers or 0,
-                rank=runtime.rank,
-                world=runtime.world,
-            )
-        )
+    with Runtime(plan.runtime) as runtime, _loader(plan, train_set, runtime) as loader:
+        goes_on = resume and output is not None and RunFolder(output).checkpoint.is_file()
+        # A checkpoint holds every weight: the file that the run started from may be gone.
+        start = dataclasses.replace(plan, weights=None) if goes_on else plan
         torch.manual_seed(plan.seed)
-        training = build_training(plan, runtime, batches=len(loader))
+        training = build_training(start, runtime, batches=len(loader))
         folder = _run_folder(plan, output, name=name, resume=resume, overwrite=overwrite, runtime=runtime)
-        if resume and folder.checkpoint.is_file():
+        if goes_on:
             load_checkpoint(folder.checkpoint, training)
             if runtime.is_main:
                 folder.write_history(training.progress.history)
         if resume:
             logger.info("%s: goes on after epoch %d", folder.path, training.progress.epoch)
-        fit(
-            training,
-            loader,
-            config=plan.loop,
-            runtime=runtime,
-            seed=plan.seed,
-            validate=None if val_set is None else Validator(val_set, runtime),
-            keep=lambda state, best: _keep(state, folder, best=best, runtime=runtime),
-            observers=_observers(plan, folder, stack) if runtime.is_main else (),
-        )
+        with contextlib.ExitStack() as watching:
+            fit(
+                training,
+                loader,
+                config=plan.loop,
+                runtime=runtime,
+                seed=plan.seed,
+                validate=None if val_set is None else Validator(val_set, runtime),
+                keep=lambda state, best: _keep(state, folder, best=best, runtime=runtime),
+                observers=_observers(plan, folder, watching) if runtime.is_main else (),
+            )
+        if runtime.is_main and training.progress.epoch < plan.loop.epochs:
+            logger.info(
+                "stopped after epoch %d of %d: no better AP since epoch %d",
+                *(training.progress.epoch, plan.loop.epochs, training.progress.best_epoch),
+            )
         unreadable = {path: why for share in runtime.gather(loader.unreadable) for path, why in share.items()}
         report = _finish(plan, training, folder, val_set=val_set, runtime=runtime, unreadable=unreadable)
     return TrainOutcome(
@@ -197,6 +195,21 @@ def _train(
         best_epoch=training.progress.best_epoch,
         seconds=time.perf_counter() - started,
         unreadable=unreadable,
+    )
+
+
+def _loader(plan: Run, train_set: Dataset, runtime: Runtime) -> TrainingLoader:
+    from sanderling.data.loader import TrainingLoader
+
+    return TrainingLoader(
+        train_set,
+        picture=plan.model.picture,
+        augment=plan.augment,
+        batch=_share_of(plan.batch, runtime.world),
+        seed=plan.seed,
+        workers=plan.runtime.workers or 0,
+        rank=runtime.rank,
+        world=runtime.world,
     )
 
 
@@ -221,6 +234,11 @@ def _with_data_sets(plan: Run) -> tuple[Run, Dataset, Dataset | None]:
 
     if not plan.data.path:
         raise UsageError("no data set; name one with --data PATH")
+    if plan.data.val is None and plan.loop.patience:
+        raise UsageError(
+            f"loop.patience = {plan.loop.patience}: without validation nobody knows when a run gets no better; "
+            "name a split with --set data.val=NAME, or leave patience out"
+        )
     path = Path(plan.data.path)
     train_set = open_dataset(path, split=plan.data.train, data_format=plan.data.data_format)
     val_set = None
@@ -232,16 +250,25 @@ def _with_data_sets(plan: Run) -> tuple[Run, Dataset, Dataset | None]:
                 f"{error}; name the one to validate on with --set data.val=NAME, or train without: --set data.val=null"
             ) from None
         check_same_classes([train_set, val_set])
-    if not len(train_set) or not len(train_set.boxes_xyxy):
-        raise DataError(
-            f"{path}: the split {train_set.split!r} has {len(train_set)} pictures and {len(train_set.boxes_xyxy)} "
-            "boxes; there is nothing to learn from. See what was left out with: sanderling data check"
-        )
+    _require_objects(path, train_set, val_set)
     for dataset in (train_set, *([] if val_set is None else [val_set])):
         if dataset.skipped:
             logger.warning("%s, split %s: %s", dataset.name, dataset.split, summary(dataset.skipped))
     model = plan.model.with_classes(train_set.class_names)
     return dataclasses.replace(plan, model=model), train_set, val_set
+
+
+def _require_objects(path: Path, train_set: Dataset, val_set: Dataset | None) -> None:
+    if not len(train_set.boxes_xyxy):
+        raise DataError(
+            f"{path}: the split {train_set.split!r} has {len(train_set)} pictures and 0 boxes; there is nothing to "
+            "learn from. See what was left out with: sanderling data check"
+        )
+    if val_set is not None and not len(val_set.boxes_xyxy):
+        raise DataError(
+            f"{path}: the split {val_set.split!r} has {len(val_set)} pictures and 0 boxes; no epoch can be the best. "
+            "Validate on another one with --set data.val=NAME, or not at all: --set data.val=null"
+        )
 
 
 def _run_folder(
@@ -253,7 +280,11 @@ def _run_folder(
 
     path = output
     if runtime.is_main and not resume:
-        path = output_folder("train", name or plan.model.name, output, overwrite)
+        try:
+            path = output_folder("train", name or plan.model.name, output, overwrite)
+        except UsageError as error:
+            is_run = output is not None and RunFolder(output).run_file.is_file()
+            raise UsageError(f"{error}, or go on with the run in it: --resume" if is_run else str(error)) from None
     folder = RunFolder(Path(runtime.gather(path)[0]))
     if runtime.is_main and not resume:
         folder.clear()
@@ -300,6 +331,7 @@ def _finish(
         title = f"{plan.model.name} on {plan.data.path}"
         write_history_report(folder.path, title=title, history=history, facts=facts, unreadable=unreadable)
         return None
+    logger.info("measuring the best weights and writing the report")
     found = detect_all(TorchDetector(load_network(folder.best), device=runtime.device), val_set)
     unreadable.update(found.unreadable)
     report = dataclasses.replace(
@@ -321,7 +353,8 @@ def _finish(
 
 def _facts(plan: Run, training: Training) -> dict[str, str]:
     height, width = plan.model.picture.size_hw
-    history = training.progress.history
+    progress = training.progress
+    best = f", the best was {progress.best_epoch}" if progress.best_epoch else ""
     return {
         "model": plan.model.name,
         "parameters": f"{sum(parameter.numel() for parameter in training.task.network.parameters()):,}",
@@ -329,12 +362,12 @@ def _facts(plan: Run, training: Training) -> dict[str, str]:
         "recipe": plan.recipe,
         "data": f"{plan.data.path} (train: {plan.data.train}, val: {plan.data.val})",
         "started from": plan.weights or "freshly drawn weights",
-        "epochs": f"{training.progress.epoch} of {plan.loop.epochs}, the best was {training.progress.best_epoch}",
+        "epochs": f"{progress.epoch} of {plan.loop.epochs}{best}",
         "batch": str(plan.batch),
         "optimiser": f"{plan.optimizer.kind}, learning rate {plan.optimizer.lr:.3g}",
         "seed": str(plan.seed),
         "device": f"{plan.runtime.device}, {plan.runtime.threads} threads, {plan.runtime.precision}",
-        "training time": f"{sum(record['time_s'] for record in history) / 60:.1f} min without validation",
+        "training time": f"{sum(record['time_s'] for record in progress.history) / 60:.1f} min without validation",
     }
 
 

@@ -28,27 +28,28 @@ class TrainLines:
     def __init__(self, console: Any) -> None:
         self._console = console
         self._started = time.perf_counter()
-        self._first_epoch, self._epochs = 1, 0
+        self._first_epoch, self._epoch, self._epochs = 1, 1, 0
 
     def epoch_started(self, epoch: int, *, epochs: int, batches: int) -> None:  # noqa: ARG002 - an observer's signature
         """Note where the run stands."""
         if not self._epochs:
             self._first_epoch, self._started = epoch, time.perf_counter()
-        self._epochs = epochs
+        self._epoch, self._epochs = epoch, epochs
 
     def stepped(self, losses: Mapping[str, Tensor], *, pictures: int) -> None:
         """Nothing is shown within an epoch."""
 
     def epoch_ended(self, record: Record) -> None:
         """Print the epoch."""
-        self._console.print(epoch_line(record, self._epochs, eta_s=self._eta(record["epoch"])), soft_wrap=True)
+        self._console.print(epoch_line(record, self._epochs, eta_s=self._eta(1.0)), soft_wrap=True)
 
     def closed(self) -> None:
         """Nothing to clean up."""
 
-    def _eta(self, epoch: int) -> float:
-        done = epoch - self._first_epoch + 1
-        return (time.perf_counter() - self._started) / done * (self._epochs - epoch)
+    def _eta(self, share: float) -> float:
+        """Seconds that are left when this share of the epoch is done, at the pace of this call so far."""
+        done = self._epoch - self._first_epoch + share
+        return (time.perf_counter() - self._started) / done * (self._epochs - self._epoch + 1 - share)
 
 
 class TrainDisplay(TrainLines):
@@ -68,7 +69,7 @@ class TrainDisplay(TrainLines):
         )
         self._task: Any = None
         self._shown = 0.0
-        self._pictures, self._batches = 0, 0
+        self._pictures, self._batches, self._batches_of_epoch = 0, 0, 1
         self._epoch_started = 0.0
 
     def epoch_started(self, epoch: int, *, epochs: int, batches: int) -> None:
@@ -77,7 +78,7 @@ class TrainDisplay(TrainLines):
         if self._task is None:
             self._task = self._bar.add_task("train", total=batches, epoch=epoch, epochs=epochs, text="")
             self._bar.start()
-        self._pictures = self._batches = 0
+        self._pictures, self._batches, self._batches_of_epoch = 0, 0, batches
         self._epoch_started = time.perf_counter()
         self._bar.reset(self._task, total=batches, epoch=epoch, epochs=epochs, text="")
 
@@ -90,8 +91,10 @@ class TrainDisplay(TrainLines):
             return
         self._shown = now
         rate = self._pictures / max(1e-9, now - self._epoch_started)
+        left = _duration(self._eta(self._batches / self._batches_of_epoch))
         text = "  ".join(f"{name} {float(loss):.3f}" for name, loss in losses.items())
-        self._bar.update(self._task, completed=self._batches, text=f"{rate:.0f} pictures/s  {text}")
+        # A narrow terminal cuts the end off, so the losses come last.
+        self._bar.update(self._task, completed=self._batches, text=f"{left} left  {rate:.0f} pictures/s  {text}")
 
     def closed(self) -> None:
         """Take the bar away."""

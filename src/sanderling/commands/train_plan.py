@@ -47,8 +47,8 @@ def planned(run: str, wishes: TrainWishes) -> Run:
         plan = read_run(path / "run.yaml" if path.is_dir() else path)
         assignments = _assigned(loop__epochs=wishes.epochs, batch=wishes.batch)
     else:
-        # A recipe's learning rate and schedule follow these two.
-        plan = named(run, batch=wishes.batch, epochs=wishes.epochs)
+        # A recipe's learning rate and schedule follow these.
+        plan = named(run, batch=wishes.batch, epochs=wishes.epochs, from_scratch=wishes.weights is None)
         assignments = []
     return _with_wishes(plan, wishes, assignments)
 
@@ -78,10 +78,14 @@ def resumed(run: str, output: Path | None, wishes: TrainWishes) -> tuple[Run, Pa
     Raises:
         UsageError: the folder holds no run, or other settings are given.
     """
-    from sanderling.recipes.named import named
+    from sanderling.recipes.named import named, names
     from sanderling.recipes.run import read_run
 
     folder = Path(run) if output is None else output
+    if run not in names() and Path(run).is_dir() and Path(run).resolve() != folder.resolve():
+        raise UsageError(
+            f"RUN {run} and output {output} are two folders; name the one to resume, and leave the other out"
+        )
     if not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder}: holds no run.yaml; name the folder of the run to resume, with -o or as RUN")
     plan = read_run(folder / "run.yaml")

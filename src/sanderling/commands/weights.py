@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sanderling.commands.open_detector import require_torch
 from sanderling.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ def import_weights(
             listed, and nothing is written.
         MissingDependencyError: torch is not installed.
     """
-    from sanderling.commands.open_detector import require_torch
-
     require_torch("importing weights")
     from sanderling.models import zoo
     from sanderling.models.weights.fit import compare, listed

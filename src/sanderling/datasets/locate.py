@@ -86,7 +86,7 @@ def locate(path: Path, *, data_format: DataFormat | None = None) -> Layout:
     chosen = layouts[0]
     if len(layouts) > 1:
         held = ", ".join(layout.data_format for layout in layouts)
-        logger.info("%s holds %s; reading %s (data_format overrides)", path, held, chosen.data_format)
+        logger.info("%s holds %s; reading %s (--data-format chooses another)", path, held, chosen.data_format)
     return chosen
 
 

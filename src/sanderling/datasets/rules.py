@@ -160,6 +160,7 @@ def judge(
     limits = np.ones_like(pixels) if form == "fractions" else pixels
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = _corners(values, form)
+        finite &= _all(np.isfinite(low) & np.isfinite(high))
         overhang = np.maximum(np.maximum(-low, high - limits), 0.0) / np.where(np.isfinite(limits), limits, 1.0)
         tolerance = np.where(known[:, None], OVERHANG_PX / np.where(known[:, None], pixels, 1.0), np.inf)
         boxes = np.concatenate([np.clip(low, 0, limits), np.clip(high, 0, limits)], axis=1)

@@ -85,7 +85,7 @@ class _LabelFiles:
         for name in _CLASS_FILES:
             file = self._root / name
             if file.is_file():
-                return tuple(line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip())
+                return tuple(line.strip() for line in _lines(file) if line.strip())
         files = (file for folder in self._folders for file in folder.glob("*.xml"))
         readable = (parsed for file in files if isinstance(parsed := self.parsed(file), _Annotation))
         return tuple(sorted({entry.name for annotation in readable for entry in annotation.objects} - {""}))
@@ -211,11 +211,14 @@ def _listed(place: Place, listing: Path, on_disk: Mapping[str, Path], builder: L
 
 def _entries(listing: Path) -> list[tuple[int, str]]:
     """Line number and picture id of each line; a second column (a class's presence) is not used."""
+    return [(number, line.split()[0]) for number, line in enumerate(_lines(listing), start=1) if line.strip()]
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        lines = listing.read_text(encoding="utf-8-sig").splitlines()
+        return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{listing}: cannot be read as a list of pictures: {error}") from None
-    return [(number, line.split()[0]) for number, line in enumerate(lines, start=1) if line.strip()]
+        raise DataError(f"{file}: cannot be read as a list: {error}; write it as UTF-8 text") from None
 
 
 def _parse(file: Path, root: Path) -> _Annotation | str:

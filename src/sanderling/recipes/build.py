@@ -40,11 +40,12 @@ def build_training(run: Run, runtime: Runtime, *, batches: int) -> Training:
     if run.runtime.compile:
         # In place, so that the names of the weights stay.
         network.compile()
+    steps_per_epoch = -(-batches // run.loop.accumulate)
     rate = LearningRate(
         schedule=run.schedule,
-        warmup=run.warmup,
+        warmup=run.warmup.within(run.loop.epochs * steps_per_epoch),
         base=run.optimizer.lr,
         epochs=run.loop.epochs,
-        steps_per_epoch=-(-batches // run.loop.accumulate),
+        steps_per_epoch=steps_per_epoch,
     )
     return Training(task=task, optimizer=run.optimizer.build(task), learning_rate=rate, ema=ema, progress=Progress())

@@ -20,13 +20,14 @@ def names() -> list[str]:
     return [*zoo.names(), *(model + _SUFFIX for model in _PUBLISHED)]
 
 
-def named(name: str, *, batch: int | None = None, epochs: int | None = None) -> Run:
+def named(name: str, *, batch: int | None = None, epochs: int | None = None, from_scratch: bool = True) -> Run:
     """Make a run by name, for COCO's classes and without data.
 
     Args:
         name: a model of the zoo, or `MODEL-published`.
         batch: pictures of a batch; the recipe's own without it, and the learning rate follows.
         epochs: of the whole training; the recipe's own without it, and the schedule follows.
+        from_scratch: no weights are given to start from; the published recipes are the same either way.
 
     Raises:
         UsageError: no such name; the nearest is suggested. Or a number below 1.
@@ -37,10 +38,11 @@ def named(name: str, *, batch: int | None = None, epochs: int | None = None) -> 
     if name not in names():
         raise UsageError(f"no recipe or model is named {name!r}; {nearest(name, names())}; see: sanderling models")
     model = name.removesuffix(_SUFFIX)
-    recipe: Callable[..., Run] = _PUBLISHED[model] if name.endswith(_SUFFIX) else fine_tune
     config: DetectorConfig = zoo.config(model)
     wishes = {key: value for key, value in (("batch", batch), ("epochs", epochs)) if value is not None}
     for key, value in wishes.items():
         if value < 1:
             raise UsageError(f"{key} = {value}: at least 1 is expected")
-    return recipe(config, **wishes)
+    if name.endswith(_SUFFIX):
+        return _PUBLISHED[model](config, **wishes)
+    return fine_tune(config, **wishes, from_scratch=from_scratch)

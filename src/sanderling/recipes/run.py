@@ -18,6 +18,7 @@ from sanderling.training.loop import LoopConfig
 from sanderling.training.optimizer import AdamWConfig, OptimizerConfig
 from sanderling.training.runtime import RuntimeConfig
 from sanderling.training.schedule import CosineSchedule, ScheduleConfig, Warmup
+from sanderling.training.trackers import TrackerName
 
 TaskConfig = DetectionTaskConfig
 """The union of all ways of teaching."""
@@ -56,7 +57,7 @@ class Run:
     weights: str | None = None
     """Weights to start from; None starts from freshly drawn ones."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ("tensorboard",)
+    trackers: tuple[TrackerName, ...] = ("tensorboard",)
     """Who is told of losses and metrics, beside the run's own files."""
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 

@@ -139,7 +139,8 @@ def write_page(path: Path, *, title: str, subtitle: str = "", sections: Sequence
     text = page_html(title=title, subtitle=subtitle, sections=sections, footer=footer)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        # A file's name may hold bytes that are no text.
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

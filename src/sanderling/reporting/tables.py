@@ -96,7 +96,8 @@ def rich_table(table: Table) -> rich.table.Table:
     from rich.text import Text
 
     shown = RichTable(
-        title=Text(table.title) if table.title else None,
+        # A title may be wider than its table: a path that is broken in two cannot be copied.
+        title=Text(table.title, no_wrap=True, overflow="ignore") if table.title else None,
         caption=Text(table.note) if table.note else None,
         title_justify="left",
         caption_justify="left",

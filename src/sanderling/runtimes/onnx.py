@@ -61,7 +61,7 @@ class OnnxEngine:
             ModelError: names or the input's type or size differ.
         """
         given = self._session.get_inputs()[0]
-        outputs = {output.name for output in self._session.get_outputs()}
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
         height, width = artefact.picture.size_hw
         facts = {
             "input_name": (artefact.input_name, given.name),
@@ -80,12 +80,24 @@ class OnnxEngine:
                 f"{self.path}: its sidecar names the output {absent[0]!r}, the file has {sorted(outputs)}; "
                 "they are of two exports: bring the right sidecar or export the model again"
             )
+        classes = _classes(outputs[artefact.output_names[-1]], artefact)
+        if classes is not None and classes != len(artefact.class_names):
+            raise ModelError(
+                f"{self.path}: its sidecar names {len(artefact.class_names)} classes, the file has {classes}; "
+                "they are of two exports: bring the right sidecar or export the model again"
+            )
         self._output_names = list(artefact.output_names)
 
     def run(self, images: NDArray[Any]) -> Sequence[NDArray[np.float32]]:
         """Network input (B, 3, H, W) to the outputs, in the artefact's order."""
         outputs: Sequence[NDArray[np.float32]] = self._session.run(self._output_names, {self._input_name: images})
         return outputs
+
+
+def _classes(shape: Sequence[int | str | None], artefact: Artefact) -> int | None:
+    """How many classes the output of that shape scores; None where its shape does not tell."""
+    size, box_numbers = (shape[-1], 0) if artefact.layout == "native" else (shape[1], 4)
+    return size - box_numbers if artefact.layout != "nms" and isinstance(size, int) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -44,7 +44,7 @@ def parse_sidecar(text: str, *, source: str) -> Artefact:
     """
     try:
         plain = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{source}: is no JSON ({error}); export the model again") from None
     version = plain.get("format_version") if isinstance(plain, dict) else None
     if version != 1:

@@ -104,7 +104,8 @@ class _Aside:
 
     def __init__(self, path: Path) -> None:
         self._path, self._partial = path, path.with_name(path.name + ".partial")
-        self.file: IO[str] = self._partial.open("w", encoding="utf-8", newline="")
+        # A source's name may hold bytes that are no text.
+        self.file: IO[str] = self._partial.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def put_in_place(self) -> None:
         self.file.close()

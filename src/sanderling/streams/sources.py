@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sanderling import pictures
 from sanderling.errors import DataError, UsageError
 from sanderling.pictures import PICTURE_SUFFIXES
-from sanderling.streams.video import read_video
+from sanderling.streams.video import read_video, without_credentials
 
 VIDEO_SUFFIXES = frozenset({".asf", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
 _ADDRESS = re.compile(r"(rtsp|rtmp|http|https|tcp|udp)://", re.IGNORECASE)
@@ -31,7 +31,8 @@ class Frame:
 
     Attributes:
         image: uint8 HxWx3, RGB.
-        source: the file or address that it comes from; `picture 0`, `picture 1` ... for pictures in memory.
+        source: the file or address (without user and password) that it comes from; `picture 0`, `picture 1` ... for
+            pictures in memory.
         number: number of the frame in its video, None for a still picture.
         original_hw: height and width of the picture, larger than `image` where it was decoded at a reduced scale.
         frames_per_second: of its video, None when still or unknown.
@@ -84,6 +85,14 @@ def locate(sources: Sequence[Any]) -> list[Item]:
     return items
 
 
+def folders(items: Sequence[Item]) -> set[Path]:
+    """The folders that hold the files among what was located, links followed."""
+    on_disk = [item for item in items if not isinstance(item, _InMemory)]
+    files = [Path(item.address) if isinstance(item, _Video) else item for item in on_disk]
+    parents = {file.parent for file in files if file.is_file()}
+    return {parent.resolve() for parent in parents} | {file.resolve().parent for file in files if file.is_symlink()}
+
+
 def read(items: Sequence[Item], *, smallest_hw: tuple[int, int] | None = None) -> Iterator[Frame | Unreadable]:
     """Read what was located, one picture at a time; what cannot be read comes out as `Unreadable`.
 
@@ -98,7 +107,7 @@ def read(items: Sequence[Item], *, smallest_hw: tuple[int, int] | None = None) -
         try:
             if isinstance(item, _Video):
                 for number, (image, rate) in enumerate(read_video(item.address)):
-                    yield _frame(image, item.address, number=number, frames_per_second=rate)
+                    yield _frame(image, _name(item), number=number, frames_per_second=rate)
             elif isinstance(item, _InMemory):
                 yield _frame(_to_rgb(item.content, item.name), item.name)
             else:
@@ -109,7 +118,7 @@ def read(items: Sequence[Item], *, smallest_hw: tuple[int, int] | None = None) -
 
 def _name(item: Item) -> str:
     if isinstance(item, _Video):
-        return item.address
+        return without_credentials(item.address)
     return item.name if isinstance(item, _InMemory) else str(item)
 
 
@@ -145,7 +154,7 @@ def _read_file(path: Path, smallest_hw: tuple[int, int] | None) -> Frame:
 
 
 def _from_text(text: str) -> list[Item]:
-    if text.isdigit() or _ADDRESS.match(text):
+    if text.isdecimal() or _ADDRESS.match(text):
         return [_Video(address=text)]
     path = Path(text)
     if path.is_dir():
@@ -193,6 +202,8 @@ def _from_list(path: Path) -> list[Item]:
     """The sources that a text file lists, one a line, relative to the file itself."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; mend its rights") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text; a list names one picture a line") from None
     items: list[Item] = []

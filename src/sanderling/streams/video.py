@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sanderling.errors import DataError, MissingDependencyError
 
 _DEFAULT_RATE = 25
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
 
 def read_video(address: str) -> Iterator[tuple[NDArray[np.uint8], float | None]]:
@@ -24,17 +26,27 @@ def read_video(address: str) -> Iterator[tuple[NDArray[np.uint8], float | None]]
     """
     av = _av()
     file, form = (f"/dev/video{address}", "v4l2") if address.isdigit() else (address, None)
+    shown = without_credentials(address)
     options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
     try:
         with av.open(file, format=form, options=options) as container:
             if not container.streams.video:
-                raise DataError(f"{address}: holds no video")
+                raise DataError(f"{shown}: holds no video")
             stream = container.streams.video[0]
             rate = None if stream.average_rate is None else float(stream.average_rate)
             for frame in container.decode(stream):
                 yield _upright(frame), rate
     except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{address}: cannot be read as a video: {error.strerror or error}") from None
+        raise DataError(f"{shown}: cannot be read as a video: {error.strerror or error}") from None
+
+
+def without_credentials(address: str) -> str:
+    """An address as it may be printed and stored: without the user and password of a camera.
+
+    >>> without_credentials("rtsp://viewer:secret@10.0.0.7:554/main")
+    'rtsp://10.0.0.7:554/main'
+    """
+    return _CREDENTIALS.sub("", address)
 
 
 class VideoWriter:

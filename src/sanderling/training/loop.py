@@ -41,7 +41,7 @@ class LoopConfig:
     validate_every: Annotated[int, Field(gt=0)] = 1
     """Epochs from one validation to the next; the last epoch is always validated."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many epochs without a better AP; 0 never stops early."""
+    """Stop at the first validation that is so many epochs after the best one; 0 never stops early."""
 
 
 class Loader(Protocol):
@@ -170,15 +170,17 @@ class _Meter:
         self.rate = 0.0
         self.skipped = 0
         self._started = time.perf_counter()
-        self._pictures = self._batches = 0
+        self._pictures = 0
+        self._counted: Tensor | int = 0
         self._sums: dict[str, Tensor] = {}
 
     def add(self, losses: Mapping[str, Tensor], *, pictures: int) -> None:
         """Take in a batch."""
         self._pictures += pictures
-        self._batches += 1
-        # Where a loss is not a number the step is skipped; one such batch must not spoil the epoch's mean.
-        self._sums = {name: loss.nan_to_num(0.0, 0.0, 0.0) + self._sums.get(name, 0) for name, loss in losses.items()}
+        # Where the loss is not a number the step is skipped; such a batch takes no part in the epoch's mean.
+        counts = losses["total"].isfinite()
+        self._counted = counts.int() + self._counted
+        self._sums = {name: loss.where(counts, 0) + self._sums.get(name, 0) for name, loss in losses.items()}
 
     def record(self, epoch: int) -> Record:
         """The epoch in plain values, not validated yet."""
@@ -187,7 +189,7 @@ class _Meter:
             "epoch": epoch,
             "time_s": round(seconds, 3),
             "lr": self.rate,
-            "losses": {name: float(total) / self._batches for name, total in self._sums.items()},
+            "losses": {name: float(total) / max(1, int(self._counted)) for name, total in self._sums.items()},
             "pictures_per_s": round(self._pictures / seconds, 2),
             "skipped_steps": self.skipped,
             "metrics": None,
@@ -212,4 +214,7 @@ def _clip(optimizer: torch.optim.Optimizer, longest: float | None) -> float:
 
 
 def _given_up(progress: Progress, patience: int) -> bool:
-    return patience > 0 and progress.best is not None and progress.epoch - progress.best_epoch >= patience
+    """Whether the last epoch was validated and is too far from the best; between validations nobody knows."""
+    if not patience or progress.best is None or progress.history[-1]["metrics"] is None:
+        return False
+    return progress.epoch - progress.best_epoch >= patience

@@ -28,6 +28,11 @@ class SgdConfig:
     decay_norms: bool = True
     """Weight decay also on biases and normalisation layers, as NanoDet has it."""
 
+    def __post_init__(self) -> None:
+        """Check that there is a momentum to look ahead with."""
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov = true needs a momentum above 0; set momentum, or nesterov to false")
+
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         """Make the optimiser for the parameters that learn."""
         groups = parameter_groups(module, weight_decay=self.weight_decay, decay_norms=self.decay_norms)

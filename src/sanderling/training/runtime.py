@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from pydantic import Field
 from torch import distributed as dist
 from torch import nn
 
-from sanderling.errors import UsageError
+from sanderling.errors import MissingDependencyError, UsageError
 from sanderling.structures.batch import Batch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -46,25 +48,14 @@ class RuntimeConfig:
 
         Raises:
             UsageError: a device that this machine does not have.
+            MissingDependencyError: `compile` on the processor without a C++ compiler.
         """
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        device = f"cuda:{device}" if device.isdigit() else device
-        try:
-            kind = torch.device(device).type
-        except RuntimeError:
-            raise UsageError(f"device = {self.device!r}: no device is named so; use cpu, cuda or cuda:NUMBER") from None
-        if kind not in ("cpu", "cuda"):
-            raise UsageError(f"device = {self.device!r}: training runs on cpu, cuda or cuda:NUMBER only")
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise UsageError(f"device = {self.device!r}: this machine has no usable GPU; use cpu")
-        if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
-            raise UsageError(
-                f"device = {self.device!r}: this machine has {torch.cuda.device_count()} GPUs, from cuda:0"
-            )
-        cores = len(os.sched_getaffinity(0))
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        device = _usable_device(self.device, processes)
+        kind = torch.device(device).type
+        if self.compile and kind == "cpu":
+            _require_compiler()
+        cores = len(os.sched_getaffinity(0))
         threads = self.threads or max(1, cores // processes)
         workers = self.workers
         if workers is None:
@@ -72,15 +63,7 @@ class RuntimeConfig:
         precision = self.precision
         if precision == "auto":
             precision = "bfloat16" if _computes_bfloat16(kind) else "float32"
-        return RuntimeConfig(
-            device=device,
-            threads=threads,
-            workers=workers,
-            precision=precision,
-            channels_last=self.channels_last,
-            compile=self.compile,
-            sync_batchnorm=self.sync_batchnorm,
-        )
+        return dataclasses.replace(self, device=device, threads=threads, workers=workers, precision=precision)
 
 
 class Runtime:
@@ -138,10 +121,10 @@ class Runtime:
 
     def bring(self, batch: Batch) -> Batch:
         """A batch on the device, in the memory layout."""
-        images = batch.images.to(self.device, non_blocking=True)
-        if self.config.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return Batch(images=images, targets=batch.targets.to(self.device), picture_ids=batch.picture_ids)
+        # The loader's batches are channels_last, and a network follows the layout of its input.
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        moved = batch.to(self.device)
+        return dataclasses.replace(moved, images=moved.images.contiguous(memory_format=layout))
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The number format of a forward pass."""
@@ -185,6 +168,42 @@ def _keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def _usable_device(wish: str, processes: int) -> str:
+    """A device that this machine has, one for each process."""
+    if wish == "auto":
+        wish = "cuda" if torch.cuda.is_available() else "cpu"
+    device = f"cuda:{wish}" if wish.isdigit() else wish
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise UsageError(f"device = {wish!r}: no device is named so; use cpu, cuda or cuda:NUMBER") from None
+    if kind not in ("cpu", "cuda"):
+        raise UsageError(f"device = {wish!r}: training runs on cpu, cuda or cuda:NUMBER only")
+    if kind == "cpu":
+        return device
+    if not torch.cuda.is_available():
+        raise UsageError(f"device = {wish!r}: this machine has no usable GPU; use cpu")
+    count = torch.cuda.device_count()
+    if (torch.device(device).index or 0) >= count:
+        raise UsageError(f"device = {wish!r}: this machine has {count} GPUs, from cuda:0")
+    if processes > count:
+        raise UsageError(
+            f"device = {wish!r}: {processes} processes share {count} GPUs, and each needs its own; start torchrun with "
+            "a smaller --nproc-per-node, or use cpu"
+        )
+    return device
+
+
+def _require_compiler() -> None:
+    """Stop before a run starts that torch.compile cannot serve: on the processor it writes C++."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise MissingDependencyError(
+            f"compile = true needs a C++ compiler, and there is no {compiler!r}; install it (apt-get install g++), "
+            "name another one in the environment variable CXX, or leave compile out"
+        )
 
 
 def _computes_bfloat16(device: str) -> bool:

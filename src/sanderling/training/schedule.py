@@ -18,8 +18,13 @@ class Warmup:
     """A linear rise at the beginning, over so many optimiser steps."""
 
     steps: Annotated[int, Field(ge=0)] = 300
+    """Never more than a fifth of the run, so that a short one reaches its learning rate."""
     ratio: Share = 0.1
     """Share of the learning rate at the first step."""
+
+    def within(self, steps: int) -> Warmup:
+        """The warm-up of a run of so many steps."""
+        return Warmup(steps=min(self.steps, steps // 5), ratio=self.ratio)
 
     def factor(self, step: int) -> float:
         """Share of the learning rate at a step."""
@@ -36,6 +41,11 @@ class MultiStepSchedule:
     milestones: tuple[Share, ...] = (240 / 280, 260 / 280, 275 / 280)
     """When, as shares of all epochs (NanoDet-m: epochs 240, 260 and 275 of 280)."""
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    def __post_init__(self) -> None:
+        """Check that the milestones rise, as they are searched in that order."""
+        if list(self.milestones) != sorted(self.milestones):
+            raise ValueError(f"milestones = {self.milestones} must rise; write the earliest first")
 
     def factor(self, done: float) -> float:
         """Share of the learning rate when `done` (0..1) of the training is over."""

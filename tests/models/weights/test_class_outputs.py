@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from sanderling.models.weights.class_outputs import count_classes, is_class_output, keep_boxes
+from sanderling.models.weights.class_outputs import count_classes, differ_in_classes, is_class_output, keep_boxes
 from tests.support.networks import trained_like
 
 
@@ -24,3 +24,11 @@ def test_boxes_are_the_last_rows() -> None:
     found = keep_boxes(ours, theirs, box_numbers=4)
     assert found.dtype == torch.float32
     assert found.sum(1).tolist() == [0, 0, 3, 3, 3, 3]
+
+
+def test_only_rows_of_classes_may_differ() -> None:
+    ours = torch.zeros(3 + 8, 5, 1, 1)
+    assert differ_in_classes(ours, torch.zeros(1 + 8, 5, 1, 1), box_numbers=8)
+    for shape in ((1 + 8, 4, 1, 1), (8, 5, 1, 1), (9, 5), ()):
+        assert not differ_in_classes(ours, torch.zeros(shape), box_numbers=8)
+    assert not differ_in_classes(torch.zeros(11), torch.tensor(1.0), box_numbers=8)

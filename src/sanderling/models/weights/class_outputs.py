@@ -21,6 +21,11 @@ def count_classes(tensors: Mapping[str, Tensor], *, box_numbers: int) -> int | N
     return rows[0] - box_numbers if rows and rows[0] > box_numbers else None
 
 
+def differ_in_classes(ours: Tensor, theirs: Tensor, *, box_numbers: int) -> bool:
+    """Whether two outputs of one name differ in their number of classes and in nothing else."""
+    return theirs.ndim == ours.ndim and theirs.shape[1:] == ours.shape[1:] and len(theirs) > box_numbers
+
+
 def keep_boxes(ours: Tensor, theirs: Tensor, *, box_numbers: int) -> Tensor:
     """Class rows of a fresh output with the box rows of a file."""
     return torch.cat((ours[:-box_numbers], theirs[-box_numbers:].to(ours)))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sanderling.errors import ModelError
 from sanderling.models.network import DetectorNetwork
-from sanderling.models.weights.class_outputs import is_class_output, keep_boxes
+from sanderling.models.weights.class_outputs import differ_in_classes, is_class_output, keep_boxes
 from sanderling.models.weights.read import read_weights
 
 
@@ -46,6 +46,7 @@ def start_from(network: DetectorNetwork, path: Path) -> StartReport:
     """
     tensors = read_weights(path)
     state = network.state_dict()
+    box_numbers = 4 * network.config.head.bins
     kept: list[str] = []
     remade: list[str] = []
     loaded: dict[str, Tensor] = {}
@@ -56,8 +57,8 @@ def start_from(network: DetectorNetwork, path: Path) -> StartReport:
         if theirs.shape == ours.shape:
             loaded[name] = theirs
             kept.append(name)
-        elif is_class_output(name) and theirs.shape[1:] == ours.shape[1:]:
-            loaded[name] = keep_boxes(ours, theirs, box_numbers=4 * network.config.head.bins)
+        elif is_class_output(name) and differ_in_classes(ours, theirs, box_numbers=box_numbers):
+            loaded[name] = keep_boxes(ours, theirs, box_numbers=box_numbers)
             remade.append(name)
         else:
             raise ModelError(

@@ -6,6 +6,7 @@ never used; 342.2 M multiply-adds at 320x320 and 578.4 M at 416x416; COCO val201
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from sanderling.models.backbones.shufflenet_v2 import ShuffleNetV2Config
@@ -35,8 +36,6 @@ def nanodet_m(class_names: Sequence[str]) -> DetectorConfig:
 
 def nanodet_m_416(class_names: Sequence[str]) -> DetectorConfig:
     """NanoDet-m at 416x416: the same network, published with its own weights."""
-    import dataclasses
-
     return dataclasses.replace(nanodet_m(class_names).with_picture(size_hw=(416, 416)), name="nanodet-m-416")
 
 
