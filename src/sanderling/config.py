@@ -15,9 +15,12 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sanderling.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from ruamel.yaml.composer import Composer
 
 Config = TypeVar("Config")
 
@@ -292,7 +295,7 @@ def _complaint(errors: Sequence[Any], plain: object) -> tuple[str, Any, str]:
     return ".".join(keys), value, first["msg"]
 
 
-def _composer() -> type:
+def _composer() -> type[Composer]:
     from ruamel.yaml.composer import Composer, ComposerError
     from ruamel.yaml.nodes import ScalarNode
 

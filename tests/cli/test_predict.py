@@ -83,8 +83,8 @@ def test_what_goes_wrong_midway_leaves_no_file(command_line: CommandLine, tmp_pa
 
 def test_where_nothing_could_be_read_standard_output_stays_empty(command_line: CommandLine) -> None:
     def fails() -> Iterator[Detections]:
+        yield from ()
         raise DataError("not a single picture could be read")
-        yield FOUND
 
     command_line.stand_in("predict", "predict", fails())
     ran = command_line("predict", "m.onnx", "a.jpg", "--json", "-")

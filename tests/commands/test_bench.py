@@ -36,6 +36,7 @@ def test_accuracy_is_what_val_measures(tmp_path: Path) -> None:
     put(tmp_path / "annotations" / "instances_val.json", json.dumps(document))
     (result,) = bench([tiny_artefact()], data=tmp_path, rounds=1, memory=False)
     assert result.accuracy == val(tiny_artefact(), data=tmp_path, threads=1).metrics
+    assert result.accuracy is not None
     assert result.accuracy["AP"] is not None
     assert result.accuracy["AP_small"] is None
 

@@ -116,7 +116,13 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
     bad = Section(blocks=(PictureGrid(pictures=(Picture(data=b"", alt="x"),)),))
     with pytest.raises(ValueError):
         page.write_page(path, title="new", sections=[bad])
-    with pytest.raises(UnicodeEncodeError):
-        page.write_page(path, title="\ud800", sections=[])
+    (tmp_path / "folder.html" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        page.write_page(tmp_path / "folder.html", title="new", sections=[])
     assert "Größe" in path.read_text(encoding="utf-8")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder.html", "report.html"]
+
+
+def test_a_name_that_is_no_text_is_written_with_escapes(tmp_path: Path) -> None:
+    path = page.write_page(tmp_path / "report.html", title="\udcff.jpg", sections=[])
+    assert "<h1>\\udcff.jpg</h1>" in path.read_text(encoding="utf-8")

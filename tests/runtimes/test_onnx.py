@@ -21,6 +21,7 @@ _ARTEFACT = Artefact(
     picture=PictureRule(size_hw=(4, 6)),
     postprocess=PostprocessRule(),
     output_names=("plus", "minus"),
+    weights_sha256="ab12",
 )
 
 
@@ -35,7 +36,7 @@ def path(tmp_path: Path) -> Path:
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("minus", "plus")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, {"task": "detect"})
+    helper.set_model_props(model, {"task": "detect", "weights_sha256": "ab12"})
     onnx.save(model, tmp_path / "m.onnx")
     return tmp_path / "m.onnx"
 
@@ -47,7 +48,7 @@ def test_outputs_come_in_the_order_of_the_artefact(path: Path) -> None:
     plus, minus = engine.run(images)
     np.testing.assert_array_equal(plus, images * 2)
     np.testing.assert_array_equal(minus, -images)
-    assert engine.metadata == {"task": "detect"}
+    assert engine.metadata == {"task": "detect", "weights_sha256": "ab12"}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_outputs_come_in_the_order_of_the_artefact(path: Path) -> None:
         ({"input_dtype": "uint8"}, r"input_dtype = uint8, the file has float32"),
         ({"picture": PictureRule(size_hw=(6, 4))}, r"picture\.size_hw = \[6, 4\], the file has \[4, 6\]"),
         ({"output_names": ("plus", "scores")}, r"names the output 'scores', the file has \['minus', 'plus'\]"),
+        ({"weights_sha256": "cd34"}, r"weights_sha256 = cd34, the file has ab12"),
         ({"class_names": ("a", "b")}, r"names 2 classes, the file has 6"),
     ],
 )

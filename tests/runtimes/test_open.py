@@ -19,7 +19,8 @@ from tests.support.artefacts import pictures, tiny_artefact, tiny_network
 def test_an_opened_artefact_finds_what_its_model_finds(size_hw: tuple[int, int]) -> None:
     rule = PostprocessRule(score=0.4)
     picture = pictures(1, size_hw=size_hw)[0]
-    found = open_artefact(tiny_artefact(), threads=1, postprocess=rule).detect(picture)
+    opened = open_artefact(tiny_artefact(), threads=1)
+    found = opened.with_rules(picture=opened.picture, postprocess=rule).detect(picture)
     expected = TorchDetector(tiny_network(), postprocess=rule)([picture])[0]
     assert len(found) == len(expected) > 5
     np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=0.05)

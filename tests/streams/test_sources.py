@@ -94,6 +94,13 @@ def test_a_reduced_decode_knows_the_original_size(tmp_path: Path, orientation: i
     assert _frames(tmp_path / "large.jpg")[0].image.shape[:2] == upright
 
 
+def test_an_almost_square_picture_is_not_taken_for_a_turned_one(tmp_path: Path) -> None:
+    Image.fromarray(pictures(1, size_hw=(401, 404))[0]).save(tmp_path / "a.jpg")
+    frame = _frames(tmp_path / "a.jpg", smallest_hw=(48, 48))[0]
+    assert frame.image.shape[:2] == (51, 51)
+    assert frame.original_hw == (401, 404)
+
+
 def test_what_cannot_be_read_comes_out_as_such_and_the_rest_goes_on(folder: Path) -> None:
     (folder / "3.jpg").write_bytes((folder / "10.jpg").read_bytes()[:-30])
     (folder / "4.jpg").touch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -93,9 +94,17 @@ def _print_any_text() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+class _StandardError(logging.Handler):
+    """Prints to what standard error is at that moment: a progress bar puts itself in between while it shows."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def _log_to_standard_error(level: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(_Words())
     logger = logging.getLogger(_NAME)
     logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    # Of the processes of one run, the first speaks for all.
+    logger.setLevel(level if os.environ.get("RANK", "0") == "0" else max(level, logging.ERROR))

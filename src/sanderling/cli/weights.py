@@ -14,7 +14,7 @@ def weights() -> None:
     """Read weights that others published.
 
     Examples:
-        sanderling weights import --help
+        sanderling weights import nd.pth --model nanodet-m -o nd.safetensors
     """
 
 

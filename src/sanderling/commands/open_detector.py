@@ -147,8 +147,8 @@ def require_torch(purpose: str) -> None:
 
     if find_spec("torch") is None:
         raise MissingDependencyError.for_extra("torch", extra="train", purpose=purpose)
-    # Threads that spin while they wait fight for the cores of a busy machine: an epoch can take ten times as long. Never
-    # spinning costs a seventh on a quiet one. GNU OpenMP reads this when torch is loaded.
+    # Threads that spin while they wait fight for the cores of a busy machine: an epoch can take ten times as long.
+    # Never spinning costs a seventh on a quiet one. GNU OpenMP reads this when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 

@@ -157,6 +157,10 @@ def _train(
     require_trackers(plan.trackers)
     plan, train_set, val_set = _with_data_sets(plan)
     with Runtime(plan.runtime) as runtime, _loader(plan, train_set, runtime) as loader:
+        if runtime.is_main and (left := len(train_set) - len(loader) * plan.batch) > 0:
+            logger.info(
+                "each epoch leaves out %d of %d pictures, others each time: they fill no batch", left, len(train_set)
+            )
         goes_on = resume and output is not None and RunFolder(output).checkpoint.is_file()
         # A checkpoint holds every weight: the file that the run started from may be gone.
         start = dataclasses.replace(plan, weights=None) if goes_on else plan

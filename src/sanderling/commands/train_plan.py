@@ -48,7 +48,8 @@ def planned(run: str, wishes: TrainWishes) -> Run:
         assignments = _assigned(loop__epochs=wishes.epochs, batch=wishes.batch)
     else:
         # A recipe's learning rate and schedule follow these.
-        plan = named(run, batch=wishes.batch, epochs=wishes.epochs, from_scratch=wishes.weights is None)
+        from_scratch = wishes.weights is None and not any(text.startswith("weights=") for text in wishes.assignments)
+        plan = named(run, batch=wishes.batch, epochs=wishes.epochs, from_scratch=from_scratch)
         assignments = []
     return _with_wishes(plan, wishes, assignments)
 

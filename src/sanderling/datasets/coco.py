@@ -59,7 +59,7 @@ def locate_coco(path: Path) -> Layout | None:
 
 
 @contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Half a million new objects set off the garbage collector again and again, for nothing: JSON has no cycles."""
     collecting = gc.isenabled()
     gc.disable()
@@ -70,7 +70,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-@_without_collection()
+@collector_paused()
 def read_coco(path: Path, *, root: Path, split: str, picture_folders: list[Path]) -> SplitLabels:
     """Read one COCO file.
 

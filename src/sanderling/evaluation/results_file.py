@@ -5,11 +5,9 @@ https://cocodataset.org/#format-results
 
 from __future__ import annotations
 
-import gc
 import json
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sanderling.datasets.coco import collector_paused
 from sanderling.datasets.dataset import Dataset
 from sanderling.errors import DataError, UsageError
 from sanderling.evaluation.flat import FlatDetections, flatten
@@ -126,7 +125,7 @@ def _load(path: Path) -> list[Any]:
     from pydantic_core import from_json
 
     try:
-        with _collector_paused():
+        with collector_paused():
             entries = from_json(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -135,18 +134,6 @@ def _load(path: Path) -> list[Any]:
     if not isinstance(entries, list):
         raise DataError(f"{path}: a results file is a list of objects with image_id, category_id, bbox and score")
     return entries
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Hundreds of thousands of new objects, none of them garbage, would wake the collector again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _index(ids: Iterable[Hashable]) -> dict[Hashable, int]:

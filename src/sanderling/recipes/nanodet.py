@@ -15,6 +15,8 @@ _LR, _LR_BATCH = 0.14, 192
 def nanodet_published(model: DetectorConfig, *, batch: int = 192, epochs: int = 280) -> Run:
     """SGD, learning rate 0.14 at batch 192, 280 epochs with steps at 240, 260 and 275; no average, no clipping.
 
+    Scale and shift apply to every picture, as in v1 of the code; v0.x applied each to every other one.
+
     Args:
         model: NanoDet-m, at 416 with scales from 0.5 on as published.
         batch: pictures of a batch; the learning rate grows with it.

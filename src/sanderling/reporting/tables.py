@@ -228,7 +228,7 @@ def split_classes_table(split: Mapping[str, Any]) -> Table:
 
 
 def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
-    """The zoo (plain values, as in the JSON of `models`): size of input, parameters, multiply-adds."""
+    """The zoo (plain values, as in the JSON of `models`): size of input, parameters, multiply-adds, published AP."""
     return Table(
         title="Models",
         columns=(
@@ -237,6 +237,7 @@ def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
             Column(name="input"),
             Column(name="parameters, M", kind="number", digits=3),
             Column(name="multiply-adds, M", kind="number", digits=1),
+            Column(name="AP, %", kind="percent"),
         ),
         rows=tuple(
             (
@@ -245,9 +246,11 @@ def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
                 size_text(model["input"]),
                 None if model["parameters"] is None else model["parameters"] / 1e6,
                 None if model["macs"] is None else model["macs"] / 1e6,
+                model["published"] and model["published"]["ap"],
             )
             for model in models
         ),
+        note="AP on COCO, as its authors published it",
     )
 
 

@@ -58,7 +58,7 @@ class OnnxEngine:
         """Check that the file is the one that the artefact describes, and read the outputs it names from now on.
 
         Raises:
-            ModelError: names or the input's type or size differ.
+            ModelError: names, the input's type or size, the classes or the weights differ.
         """
         given = self._session.get_inputs()[0]
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
@@ -67,6 +67,7 @@ class OnnxEngine:
             "input_name": (artefact.input_name, given.name),
             "input_dtype": (artefact.input_dtype, "uint8" if "uint8" in given.type else "float32"),
             "picture.size_hw": ([height, width], list(given.shape[2:])),
+            "weights_sha256": (artefact.weights_sha256, self.metadata.get("weights_sha256", artefact.weights_sha256)),
         }
         for field, (stated, found) in facts.items():
             if stated != found:

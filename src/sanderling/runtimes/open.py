@@ -9,30 +9,21 @@ from sanderling.errors import ModelError
 from sanderling.runtimes.detector import ArtefactDetector
 from sanderling.runtimes.onnx import OnnxEngine
 from sanderling.runtimes.sidecar import read_sidecar
-from sanderling.structures.artefact import PictureRule, PostprocessRule
 
 ARTEFACT_SUFFIXES = (".onnx",)
 _MOST_THREADS = 4
 
 
-def open_artefact(
-    path: Path,
-    *,
-    threads: int | None = None,
-    picture: PictureRule | None = None,
-    postprocess: PostprocessRule | None = None,
-) -> ArtefactDetector:
-    """Load an exported model.
+def open_artefact(path: Path, *, threads: int | None = None) -> ArtefactDetector:
+    """Load an exported model; its `with_rules` gives it other thresholds.
 
     Args:
         path: the artefact; its sidecar is looked for beside it, then inside it.
         threads: threads per picture; by default as many as this process may use, at most 4 (small networks do not
             gain from more).
-        picture: another resize rule or border; the input size is fixed by the artefact.
-        postprocess: other thresholds.
 
     Raises:
-        ModelError: missing, not an artefact, of another version, or of another input size than asked for.
+        ModelError: missing, not an artefact, or of another version.
         MissingDependencyError: its engine is not installed.
 
     >>> open_artefact(Path("missing.onnx"))
@@ -48,7 +39,7 @@ def open_artefact(
             f"{path}: its sidecar is of the engine {artefact.engine!r}; bring the sidecar of the ONNX file"
         )
     engine.fit(artefact)
-    return ArtefactDetector(engine, artefact, picture=picture, postprocess=postprocess)
+    return ArtefactDetector(engine, artefact)
 
 
 def default_threads() -> int:

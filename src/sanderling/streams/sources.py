@@ -148,7 +148,7 @@ def _read_file(path: Path, smallest_hw: tuple[int, int] | None) -> Frame:
     here = (image.shape[0], image.shape[1])
     stated = pictures.jpeg_size(data) if data[:2] == b"\xff\xd8" else None
     # The header's size is before EXIF orientation, the picture's after it.
-    turned = stated is not None and (stated[0] < stated[1]) != (here[0] < here[1])
+    turned = stated is not None and (stated[0] - stated[1]) * (here[0] - here[1]) < 0
     original = here if stated is None else stated[::-1] if turned else stated
     return Frame(image=image, source=str(path), number=None, original_hw=(original[0], original[1]))
 
