@@ -168,12 +168,11 @@ def _input_size(imgsz: int | Sequence[int], stride: int) -> tuple[int, int]:
 
 
 def _postprocess_rule(rule: PostprocessRule, thresholds: dict[str, Any]) -> PostprocessRule:
-    from sanderling.structures.checked import build
+    from sanderling import config
 
-    values = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
     for name, field in (("conf", "score"), ("iou", "iou"), ("max_det", "max_detections")):
         if thresholds[name] is not None:
-            rule = build(type(rule), values := {**values, field: thresholds[name]}, source=name)
+            rule = config.parse(type(rule), {**config.plain(rule), field: thresholds[name]}, source=name)
     return rule
 
 

@@ -119,10 +119,11 @@ def train(
     """
     require_torch("training")
     started = time.perf_counter()
+    # Whole paths, so that the run.yaml can be repeated from any folder.
     wishes = TrainWishes(
-        data=None if data is None else str(data),
+        data=None if data is None else str(Path(data).absolute()),
         data_format=data_format,
-        weights=None if weights is None else str(weights),
+        weights=None if weights is None else str(Path(weights).absolute()),
         epochs=epochs,
         batch=batch,
         imgsz=imgsz,

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from sanderling import config
 from sanderling.errors import ModelError, UsageError
 from sanderling.structures.artefact import SIDECAR_KEY, Artefact, sidecar_path
-from sanderling.structures.checked import build
 
 
 def read_sidecar(path: Path, metadata: Mapping[str, str]) -> Artefact:
@@ -53,6 +53,6 @@ def parse_sidecar(text: str, *, source: str) -> Artefact:
             "artefact, or export the model again"
         )
     try:
-        return build(Artefact, plain, source=source)
+        return config.parse(Artefact, plain, source=source)
     except UsageError as error:
         raise ModelError(f"{error}; export the model again") from None
