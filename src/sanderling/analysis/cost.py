@@ -1,8 +1,8 @@
 """What a detector costs before it is trained: parameters and multiply-adds, by stage.
 
 Multiply-adds (MACs) are those of convolutions, linear layers and attention products; normalisation, activations and
-resizing are left out, as in the figures that papers state. They are counted while a picture of zeros runs through the
-network: torch's own counter and its meta device give the same and load torch's compiler first, which takes seconds.
+resizing are left out, as in the figures that papers state. A deformable convolution counts as an ordinary one. They are
+counted while the network runs on torch's meta device, where tensors have shapes and no numbers.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def measure_cost(config: DetectorConfig, size_hw: tuple[int, int] | None = None)
     959348
     """
     height, width = size_hw or config.picture.size_hw
-    # Whoever draws random numbers goes on as if no network had been made.
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("meta"):
         network = config.build().eval()
     stages = dict(_stages(network))
     macs = dict.fromkeys(stages, 0)
@@ -91,7 +90,7 @@ def measure_cost(config: DetectorConfig, size_hw: tuple[int, int] | None = None)
         stage.register_forward_pre_hook(lambda _module, _inputs, name=name: begin(name))
         stage.register_forward_hook(lambda _module, _inputs, output, name=name: end(name, output))
     with counter, torch.inference_mode():
-        network(torch.zeros(1, 3, height, width))
+        network(torch.zeros(1, 3, height, width, device="meta"))
     return Cost(
         size_hw=(height, width),
         parameters=_count_parameters(network),
@@ -118,7 +117,7 @@ class _Multiplications(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        if func in _BY_WEIGHT:
+        if func in _BY_WEIGHT or str(func) == _DEFORMABLE:
             # One row of the weight goes into every number of the output.
             self.total += output.numel() * args[1][0].numel()
         elif func is F.conv_transpose2d:
@@ -131,6 +130,7 @@ class _Multiplications(TorchFunctionMode):
         return output
 
 
+_DEFORMABLE = "torchvision.deform_conv2d"
 _BY_WEIGHT = frozenset({F.conv1d, F.conv2d, F.conv3d, F.linear})
 _BY_MATRIX = frozenset({torch.matmul, torch.mm, torch.bmm, Tensor.matmul, Tensor.mm, Tensor.bmm, Tensor.__matmul__})
 

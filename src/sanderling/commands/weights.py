@@ -96,7 +96,7 @@ def _with_classes_of(
     """The configuration with as many classes as the file has, named."""
     from sanderling.models.weights.class_outputs import count_classes
 
-    classes = count_classes(tensors, box_numbers=4 * config.head.bins)
+    classes = count_classes(tensors, config.build().class_rows())
     if class_names is not None:
         if classes is not None and len(class_names) != classes:
             raise UsageError(f"class_names: {len(class_names)} names are given, the source has {classes} classes")

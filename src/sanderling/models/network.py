@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from sanderling.errors import ModelError
 from sanderling.models.backbones.shufflenet_v2 import ShuffleNetV2Config
+from sanderling.models.heads.class_rows import ClassRows
 from sanderling.models.heads.distribution import DistributionHeadConfig
+from sanderling.models.heads.yolo import YoloHeadConfig
 from sanderling.models.necks.tiny_pan import TinyPanConfig
 from sanderling.structures.artefact import PictureRule, PostprocessRule
 from sanderling.structures.predictions import Predictions
 
 BackboneConfig = ShuffleNetV2Config
 NeckConfig = TinyPanConfig
-HeadConfig = DistributionHeadConfig
+HeadConfig = Annotated[DistributionHeadConfig | YoloHeadConfig, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +67,15 @@ class DetectorConfig:
         return dataclasses.replace(self, picture=dataclasses.replace(self.picture, **changes))  # type: ignore[arg-type]
 
 
+class Features(NamedTuple):
+    """What a network sees in a batch, finest map first: for its head, and for modules that only teach."""
+
+    backbone: list[Tensor]
+    neck: list[Tensor]
+    size_hw: tuple[int, int]
+    """Height and width of the network input."""
+
+
 class DetectorNetwork(nn.Module):
     """Normalise, backbone, neck, head. `model(images)` is `model.predict(model.features(images))` in every mode."""
 
@@ -84,20 +97,24 @@ class DetectorNetwork(nn.Module):
         """Input sides are multiples of this."""
         return max(*self.backbone.features.strides, *self.neck.features.strides)
 
-    def features(self, images: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
-        """Images (B, 3, H, W), uint8 or float 0..255 RGB, to the neck's maps and the input size.
+    def class_rows(self) -> Mapping[str, ClassRows]:
+        """The outputs whose shape depends on the classes, by name of module or parameter."""
+        return {f"head.{name}": rows for name, rows in self.head.class_rows.items()}
+
+    def features(self, images: Tensor) -> Features:
+        """Images (B, 3, H, W), uint8 or float 0..255 RGB, to the maps of backbone and neck.
 
         Raises:
             ModelError: H or W is no multiple of the largest stride.
         """
         size_hw = (int(images.shape[-2]), int(images.shape[-1]))
         self.check_size(size_hw)
-        return self.neck(self.backbone(self._normalise(images))), size_hw
+        maps = self.backbone(self._normalise(images))
+        return Features(maps, self.neck(maps), size_hw)
 
-    def predict(self, features: tuple[list[Tensor], tuple[int, int]]) -> Predictions:
+    def predict(self, features: Features) -> Predictions:
         """The neck's maps to predictions."""
-        maps, size_hw = features
-        return self.head(maps, size_hw)
+        return self.head(features.neck, features.size_hw)
 
     def forward(self, images: Tensor) -> Predictions:
         """Images (B, 3, H, W), uint8 or float 0..255 RGB, to predictions."""

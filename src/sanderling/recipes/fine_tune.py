@@ -9,6 +9,8 @@ from __future__ import annotations
 from sanderling.data.augment import AugmentConfig
 from sanderling.models.network import DetectorConfig
 from sanderling.recipes.run import Run
+from sanderling.recipes.teaching import objective_of
+from sanderling.training.detection import DetectionTaskConfig
 from sanderling.training.ema import EmaConfig
 from sanderling.training.loop import LoopConfig
 from sanderling.training.optimizer import AdamWConfig
@@ -31,6 +33,7 @@ def fine_tune(model: DetectorConfig, *, batch: int = 16, epochs: int = 100, from
     return Run(
         recipe="fine-tune",
         model=model,
+        task=DetectionTaskConfig(objective=objective_of(model)),
         batch=batch,
         loop=LoopConfig(epochs=epochs, clip_norm=35.0, mosaic_off=max(1, epochs // 10)),
         optimizer=AdamWConfig(lr=rate * (batch / _LR_BATCH) ** 0.5, weight_decay=0.05),

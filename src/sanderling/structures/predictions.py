@@ -36,6 +36,7 @@ class Predictions:
         size_hw: height and width of the network input.
         objectness_logits: BxA where the head has them.
         iou_logits: BxA where the head has them.
+        iou_power: weight of the predicted IoU against the objectness in a score, 0..1.
     """
 
     class_logits: Tensor
@@ -46,3 +47,4 @@ class Predictions:
     size_hw: tuple[int, int]
     objectness_logits: Tensor | None = None
     iou_logits: Tensor | None = None
+    iou_power: float = 0.5

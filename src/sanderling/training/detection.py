@@ -14,13 +14,16 @@ from sanderling.structures.batch import Batch
 from sanderling.training.freeze import freeze, frozen_modules
 from sanderling.training.task import Task
 
+ObjectiveConfig = DistributionObjectiveConfig
+"""The union of all objectives."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DetectionTaskConfig:
     """How a detector is taught."""
 
     kind: Literal["detection"] = "detection"
-    objective: DistributionObjectiveConfig = field(default_factory=DistributionObjectiveConfig)
+    objective: ObjectiveConfig = field(default_factory=DistributionObjectiveConfig)
     freeze: str | int | None = None
     """`backbone`, or how many of its parts from the input on do not learn."""
 

@@ -7,6 +7,7 @@ depthwise-separable convolutions. Axes: B pictures, A points, C classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sanderling.models.features import FeatureSpec
+from sanderling.models.heads.class_rows import ClassRows
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.separable import SeparableConv
 from sanderling.ops.tensor.coding import DistributionCoding
@@ -76,6 +78,11 @@ class DistributionHead(nn.Module):
                 nn.init.normal_(module.weight, 0, 0.01)
                 if module.bias is not None:
                     nn.init.constant_(module.bias, -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))
+
+    @property
+    def class_rows(self) -> Mapping[str, ClassRows]:
+        """The outputs that depend on the classes."""
+        return {f"gfl_cls.{level}": ClassRows(after=4 * self.coding.bins) for level in range(len(self.gfl_cls))}
 
     def forward(self, maps: list[Tensor], size_hw: tuple[int, int]) -> Predictions:
         """Maps of the neck and the size of the network input to predictions for all points."""

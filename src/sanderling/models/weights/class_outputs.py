@@ -1,31 +1,36 @@
-"""The outputs whose size depends on the number of classes: rows are classes first, the numbers of the box last."""
+"""The outputs whose size depends on the number of classes, in files and in networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-_PREFIX = "head.gfl_cls."
+from sanderling.models.heads.class_rows import ClassRows
 
 
-def is_class_output(name: str) -> bool:
-    """Whether a tensor of the network has one row per class and box number."""
-    return name.startswith(_PREFIX)
+def rows_of(name: str, outputs: Mapping[str, ClassRows]) -> ClassRows | None:
+    """Where the classes stand in a tensor of the network; None where it does not depend on them."""
+    return outputs.get(name) or outputs.get(name.rpartition(".")[0])
 
 
-def count_classes(tensors: Mapping[str, Tensor], *, box_numbers: int) -> int | None:
+def count_classes(tensors: Mapping[str, Tensor], outputs: Mapping[str, ClassRows]) -> int | None:
     """Classes that the tensors of a file were trained for; None where the file has no such outputs."""
-    rows = [len(tensor) for name, tensor in tensors.items() if is_class_output(name) and tensor.ndim]
-    return rows[0] - box_numbers if rows and rows[0] > box_numbers else None
+    for name, tensor in tensors.items():
+        rows = rows_of(name, outputs)
+        if rows is not None and tensor.ndim:
+            return rows.classes(len(tensor))
+    return None
 
 
-def differ_in_classes(ours: Tensor, theirs: Tensor, *, box_numbers: int) -> bool:
+def differ_in_classes(ours: Tensor, theirs: Tensor, rows: ClassRows) -> bool:
     """Whether two outputs of one name differ in their number of classes and in nothing else."""
-    return theirs.ndim == ours.ndim and theirs.shape[1:] == ours.shape[1:] and len(theirs) > box_numbers
+    same = theirs.ndim == ours.ndim and theirs.ndim > 0 and theirs.shape[1:] == ours.shape[1:]
+    return same and rows.classes(len(theirs)) is not None
 
 
-def keep_boxes(ours: Tensor, theirs: Tensor, *, box_numbers: int) -> Tensor:
-    """Class rows of a fresh output with the box rows of a file."""
-    return torch.cat((ours[:-box_numbers], theirs[-box_numbers:].to(ours)))
+def keep_boxes(ours: Tensor, theirs: Tensor, rows: ClassRows) -> Tensor:
+    """Class rows of a fresh output, and all other rows from a file."""
+    joined = ours.clone()
+    joined[rows.kept(len(ours)).to(ours.device)] = theirs[rows.kept(len(theirs)).to(theirs.device)].to(ours)
+    return joined

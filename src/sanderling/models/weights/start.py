@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sanderling.errors import ModelError
 from sanderling.models.network import DetectorNetwork
-from sanderling.models.weights.class_outputs import differ_in_classes, is_class_output, keep_boxes
+from sanderling.models.weights.class_outputs import differ_in_classes, keep_boxes, rows_of
 from sanderling.models.weights.read import read_weights
 
 
@@ -46,7 +46,7 @@ def start_from(network: DetectorNetwork, path: Path) -> StartReport:
     """
     tensors = read_weights(path)
     state = network.state_dict()
-    box_numbers = 4 * network.config.head.bins
+    outputs = network.class_rows()
     kept: list[str] = []
     remade: list[str] = []
     loaded: dict[str, Tensor] = {}
@@ -57,8 +57,8 @@ def start_from(network: DetectorNetwork, path: Path) -> StartReport:
         if theirs.shape == ours.shape:
             loaded[name] = theirs
             kept.append(name)
-        elif is_class_output(name) and differ_in_classes(ours, theirs, box_numbers=box_numbers):
-            loaded[name] = keep_boxes(ours, theirs, box_numbers=box_numbers)
+        elif (rows := rows_of(name, outputs)) is not None and differ_in_classes(ours, theirs, rows):
+            loaded[name] = keep_boxes(ours, theirs, rows)
             remade.append(name)
         else:
             raise ModelError(

@@ -10,7 +10,7 @@ from sanderling.models.zoo.coco_classes import COCO_CLASSES
 from sanderling.models.zoo.entry import ZooEntry
 from sanderling.models.zoo.nanodet import ENTRIES as _NANODET
 
-_ENTRIES = {entry.name: entry for entry in _NANODET}
+_ENTRIES = {entry.name: entry for system in (_NANODET,) for entry in system}
 
 
 def names() -> list[str]:

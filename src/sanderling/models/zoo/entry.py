@@ -10,12 +10,23 @@ from sanderling.models.network import DetectorConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """Figures that the authors published, at 80 classes and the entry's own input size."""
+    """Figures that the authors published (or that the reference sheet counts), at the entry's own input size."""
 
-    parameters: int
-    macs: int
-    ap: float
     source: str
+    """Where the figures stand: paper and table, or document and section."""
+    parameters: float | None = None
+    parameters_step: float = 1
+    """One unit of the last printed digit: 1 for an exact count, 10_000 for one printed as 0.95 M."""
+    macs: float | None = None
+    """Multiply-adds; figures in other units are converted, and `note` says from what."""
+    macs_step: float = 1
+    """One unit of the last printed digit of `macs`."""
+    ap: float | None = None
+    """COCO AP, a fraction."""
+    ap50: float | None = None
+    """AP at IoU 0.5, a fraction, for those who publish no other."""
+    note: str = ""
+    """Units that were converted, what deviates and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,4 +38,12 @@ class ZooEntry:
     make: Callable[[Sequence[str]], DetectorConfig]
     published: Published | None = None
     unused_parameters: tuple[str, ...] = ()
-    """Prefixes of parameters that the published network carries and never uses."""
+    """Prefixes of parameters that the published network carries and never uses; they are counted."""
+    uncounted_parameters: tuple[str, ...] = ()
+    """Prefixes of parameters that the published count leaves out."""
+    counts_statistics: bool = False
+    """The published count includes BatchNorm's running statistics."""
+    counted_classes: int = 80
+    """Number of classes that the published counts are for."""
+    pretrained: tuple[str, ...] = ()
+    """What weights there are: `imagenet` (backbone), `coco` (a published file that `weights import` reads)."""

@@ -33,3 +33,31 @@ def grid_priors(
         priors.append(torch.stack((grid_x, grid_y, side, side), -1).reshape(-1, 4))
         per_point.append(torch.full((rows * columns,), float(stride), device=device))
     return torch.cat(priors), torch.cat(per_point)
+
+
+def anchor_priors(
+    size_hw: tuple[int, int],
+    strides: Sequence[int],
+    anchors_wh: Sequence[Sequence[tuple[float, float]]],
+    *,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Several priors per cell: levels by stride, cells row-major, the anchors of a cell one after another.
+
+    Args:
+        size_hw: height and width of the network input; a level has ceil(size / stride) cells a side.
+        strides: pixels per cell of each level.
+        anchors_wh: per level the anchors' widths and heights in pixels.
+        device: where the tensors are made.
+
+    Returns:
+        priors_cxcywh (A, 4) in pixels, centred in their cells, and strides (A).
+    """
+    priors, per_point = [], []
+    for stride, level in zip(strides, anchors_wh, strict=True):
+        cells, _ = grid_priors(size_hw, [stride], scale=1.0, device=device)
+        sizes = torch.tensor(level, dtype=torch.float32, device=device)
+        pairs = torch.cat((cells[:, None, :2].expand(-1, len(level), -1), sizes[None].expand(len(cells), -1, -1)), -1)
+        priors.append(pairs.reshape(-1, 4))
+        per_point.append(torch.full((len(cells) * len(level),), float(stride), device=device))
+    return torch.cat(priors), torch.cat(per_point)
