@@ -10,8 +10,13 @@ ENTRY = {
     "input": [320, 416],
     "parameters": 959_348,
     "macs": 342_200_000,
+    "classes": 80,
     "published": None,
+    "published_source": None,
+    "note": "",
+    "pretrained": ["imagenet"],
 }
+PARTS = {"backbone": {"kind": "shufflenet_v2", "source": "ShuffleNetV2, a paper"}}
 STAGE = {"name": "backbone.conv1", "parameters": 696, "macs": 16_600_000, "outputs": ["24x160x160"]}
 
 
@@ -26,16 +31,16 @@ def test_the_zoo_is_listed_when_no_verb_is_named(command_line: CommandLine) -> N
 
 def test_one_model_is_shown_by_stage_and_the_zoo_is_not(command_line: CommandLine) -> None:
     zoo = command_line.stand_in("models", "list_models", [])
-    show = command_line.stand_in("models", "show_model", {**ENTRY, "stages": [STAGE]})
+    show = command_line.stand_in("models", "show_model", {**ENTRY, "parts": PARTS, "stages": [STAGE]})
     shown = command_line("models", "show", "nanodet-m")
     assert show.called_with == {"model": "nanodet-m"}
     assert not zoo.called_with
-    for word in ("backbone.conv1", "16.6", "24x160x160", "total", "959,348"):
+    for word in ("backbone.conv1", "16.6", "24x160x160", "total", "959,348", "ShuffleNetV2, a paper", "imagenet"):
         assert word in shown.out
     assert json.loads(command_line("models", "show", "nanodet-m", "--json", "-").out)["stages"] == [STAGE]
 
 
 def test_an_unknown_name_suggests_the_nearest(command_line: CommandLine) -> None:
-    ran = command_line("models", "show", "nanodet-n")
+    ran = command_line("models", "show", "nanodet-mm")
     assert ran.code == 2
     assert "did you mean 'nanodet-m'?" in ran.err

@@ -12,9 +12,9 @@ from tests.support.results import TRAINED
 def test_everything_that_is_named_reaches_the_command(command_line: CommandLine) -> None:
     train = command_line.stand_in("train", "train", TRAINED)
     words = (
-        "nanodet-m --data birds --data-format voc --weights w.safetensors --epochs 3 --batch 4 --imgsz 320 416 "
-        "--patience 2 --freeze backbone --seed 7 --device cpu --workers 0 --threads 1 --set ema=null --set a.b=1 "
-        "--name n -o out --overwrite"
+        "nanodet-m --data birds --data-format voc --weights w.safetensors --pretrained imagenet --epochs 3 --batch 4 "
+        "--imgsz 320 416 --patience 2 --freeze backbone --seed 7 --device cpu --workers 0 --threads 1 --set ema=null "
+        "--set a.b=1 --name n -o out --overwrite"
     )
     ran = command_line("train", *words.split())
     assert ran.code == 0
@@ -23,6 +23,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
         "data": Path("birds"),
         "data_format": "voc",
         "weights": "w.safetensors",
+        "pretrained": "imagenet",
         "epochs": 3,
         "batch": 4,
         "imgsz": (320, 416),

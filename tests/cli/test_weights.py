@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ IMPORTED = ImportOutcome(
     output="n.safetensors",
     tensors=12,
     unexpected=("loss.weight",),
+    folded_batchnorm=False,
     class_names=("tern", "gull"),
     weights_sha256="0" * 64,
 )
@@ -39,3 +41,16 @@ def test_the_model_and_the_file_to_write_must_be_named(command_line: CommandLine
     ran = command_line("weights", "import", "n.ckpt")
     assert ran.code == 2
     assert "--model" in ran.err
+
+
+def test_folded_batchnorm_is_said(command_line: CommandLine) -> None:
+    command_line.stand_in("weights", "import_weights", dataclasses.replace(IMPORTED, folded_batchnorm=True))
+    ran = command_line(*WORDS)
+    assert "BatchNorm is folded in" in ran.out
+    assert "--set task.folded_batchnorm=recalibrate" in ran.out
+
+
+def test_help_lists_every_format(command_line: CommandLine) -> None:
+    text = command_line("weights", "import", "--help").out
+    for suffix in (".pth", ".ckpt", ".param", ".bin", ".weights", ".pdparams", ".safetensors"):
+        assert suffix in text

@@ -24,6 +24,16 @@ def test_nothing_asked_for_is_the_recipe() -> None:
     assert planned("nanodet-debug", TrainWishes()) == named("nanodet-debug")
 
 
+def test_pretrained_backbones_learn_in_smaller_steps_than_fresh_ones() -> None:
+    fresh, asked = planned("nanodet-debug", TrainWishes()), TrainWishes(pretrained="imagenet")
+    for wishes in (asked, TrainWishes(assignments=("pretrained=imagenet",))):
+        run = planned("nanodet-debug", wishes)
+        assert run.pretrained == "imagenet"
+        assert run.optimizer.lr < fresh.optimizer.lr
+    with pytest.raises(UsageError, match="pretrained = 'coco'"):
+        planned("nanodet-debug", TrainWishes(pretrained="coco"))
+
+
 def test_every_wish_reaches_the_run() -> None:
     wishes = TrainWishes(
         data="birds",
@@ -76,7 +86,7 @@ def test_an_odd_size_is_rounded_up_with_a_word(caplog: pytest.LogCaptureFixture)
 @pytest.mark.parametrize(
     ("run", "wishes", "words"),
     [
-        ("nanodet-n", TrainWishes(), "did you mean 'nanodet-m'"),
+        ("nanodet-mm", TrainWishes(), "did you mean 'nanodet-m'"),
         ("none.yaml", TrainWishes(), r"none\.yaml: cannot be read"),
         ("nanodet-debug", TrainWishes(assignments=("loop.epoch=3",)), "did you mean 'epochs'"),
         ("nanodet-debug", TrainWishes(assignments=("loop.epochs",)), "expected key=value"),

@@ -24,7 +24,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def network(dataset: Dataset) -> DetectorNetwork:
     torch.manual_seed(0)
     made = nanodet_debug(dataset.class_names).with_picture(size_hw=(64, 96)).build()
-    for output in made.head.gfl_cls:
+    for output in made.head.get_submodule("gfl_cls").children():
         torch.nn.init.zeros_(output.get_parameter("bias"))
     return made
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sanderling.commands.weights import import_weights
 from sanderling.errors import ModelError, UsageError
 from sanderling.models.weights.safetensors_file import load_network, read_metadata, state_sha256
 from sanderling.models.zoo.coco_classes import COCO_CLASSES
-from tests.support.hostile import write_hostile_checkpoint
+from tests.support.hostile import RunsCode, write_hostile_checkpoint
 from tests.support.networks import trained_like
 from tests.support.shared import shared_path
 
@@ -113,3 +114,47 @@ def test_the_official_checkpoint(tmp_path: Path) -> None:
     assert torch.equal(ours["backbone.conv1.0.weight"], theirs["backbone.conv1.0.weight"].flip(1))
     assert torch.equal(ours["head.gfl_cls.2.bias"], theirs["head.gfl_cls.2.bias"])
     assert torch.equal(ours["neck.lateral_convs.1.weight"], theirs["fpn.lateral_convs.1.conv.weight"])
+
+
+def test_the_published_ncnn_pair_is_the_official_checkpoint_with_batchnorm_folded_in(tmp_path: Path) -> None:
+    pair = shared_path("weights/nanodet/nanodet-m.param")
+    outcome = import_weights(pair, model="nanodet-m", output=tmp_path / "ncnn.safetensors")
+    assert outcome.folded_batchnorm
+    assert read_metadata(tmp_path / "ncnn.safetensors")["batchnorm"] == "folded"
+    official = shared_path("weights/nanodet/nanodet_m_320_coco.pth")
+    assert not import_weights(official, model="nanodet-m", output=tmp_path / "pth.safetensors").folded_batchnorm
+    images = torch.randint(0, 256, (1, 3, 96, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    ours, theirs = (load_network(tmp_path / f"{name}.safetensors")(images) for name in ("ncnn", "pth"))
+    # The pair is in float16.
+    torch.testing.assert_close(ours.class_logits.sigmoid(), theirs.class_logits.sigmoid(), rtol=0, atol=4e-3)
+    torch.testing.assert_close(ours.box_logits, theirs.box_logits, rtol=0, atol=0.2)
+
+
+def test_nanodet_plus_comes_from_its_ncnn_pair_and_from_no_other(tmp_path: Path) -> None:
+    pair, output = shared_path("weights/nanodet/nanodet-plus-m_416.bin"), tmp_path / "plus.safetensors"
+    outcome = import_weights(pair, model="nanodet-plus-m", output=output)
+    assert outcome.unexpected == ()
+    # Numbers that a file with BatchNorm folded in holds, by the reference sheet, and BatchNorm's own beside them.
+    state = load_network(output).state_dict()
+    held = [name for name in state if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    scales = [name for name in held if state[name].ndim == 1 and name.endswith(".weight")]
+    assert sum(state[name].numel() for name in set(held) - set(scales)) == 1_186_346
+    with pytest.raises(ModelError, match=r"plus-m_416\.bin: is no nanodet-m: it has 110 convolutions, 73 are expected"):
+        import_weights(pair, model="nanodet-m", output=tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match=r"is no nanodet-plus-m"):
+        import_weights(shared_path("weights/nanodet/nanodet-m.bin"), model="nanodet-plus-m", output=output)
+
+
+def test_a_pdparams_that_carries_code_runs_nothing_and_writes_nothing(tmp_path: Path) -> None:
+    source, trace, output = tmp_path / "bad.pdparams", tmp_path / "trace", tmp_path / "x.safetensors"
+    source.write_bytes(pickle.dumps({"backbone.conv1._conv.weight": RunsCode(trace)}, protocol=4))
+    with pytest.raises(ModelError, match=r"bad\.pdparams: .*nothing in it was run"):
+        import_weights(source, model="yolov3-debug", output=output)
+    assert not trace.exists()
+    assert not output.exists()
+
+
+def test_a_classifier_is_no_detector_and_is_sent_to_training(tmp_path: Path) -> None:
+    torch.save(trained_like().backbone.state_dict() | {"fc.bias": torch.zeros(3)}, tmp_path / "imagenet.pth")
+    with pytest.raises(ModelError, match=r"missing: neck\..*sanderling train nanodet-debug --weights .*imagenet\.pth"):
+        import_weights(tmp_path / "imagenet.pth", model="nanodet-debug", output=tmp_path / "x.safetensors")

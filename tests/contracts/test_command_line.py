@@ -22,8 +22,8 @@ SURFACE = {
     "weights": "",
     "weights import": "SOURCE --model --output -o --classes --json",
     "train": (
-        "RUN --data --data-format --weights --epochs --batch --imgsz --patience --freeze --seed --device --workers "
-        "--threads --set --name --output -o --resume --overwrite --json"
+        "RUN --data --data-format --weights --pretrained --epochs --batch --imgsz --patience --freeze --seed --device "
+        "--workers --threads --set --name --output -o --resume --overwrite --json"
     ),
     "val": (
         "MODEL --data --split --data-format --imgsz --resize --conf --iou --max-det --threshold --false-alarm-rate "

@@ -75,7 +75,7 @@ def test_a_missing_package_has_its_exit_code_and_the_line_that_installs_it(
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name, *rest: None if name == "torch" else find_spec(name, *rest)
     )
-    ran = command_line("models")
+    ran = command_line("models", "show", "nanodet-m")
     assert ran.code == 7
     assert "pip install 'sanderling[train]'" in ran.err
 

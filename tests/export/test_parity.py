@@ -91,7 +91,7 @@ def test_a_network_that_finds_nothing_is_still_compared() -> None:
                 boxes, scores = decode(untrained(torch.from_numpy(images)))
             return boxes.numpy() + 1, scores.numpy()
 
-    for parameter in untrained.head.gfl_cls.parameters():
+    for parameter in untrained.head.get_submodule("gfl_cls").parameters():
         if parameter.ndim == 1:
             torch.nn.init.constant_(parameter, -20)
     parity = _measure(Untrained(), untrained)

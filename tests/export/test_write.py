@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from sanderling.errors import ExportError, ModelError, UsageError
 from sanderling.export import write
 from sanderling.export.write import ExportChoice, export_onnx
+from sanderling.models.backbones.repvgg import RepVggConfig
 from sanderling.models.network import DetectorNetwork
 from sanderling.structures.artefact import Artefact, PictureRule, sidecar_path
 from tests.support.artefacts import TINY_HW, pictures, tiny_artefact, tiny_network
@@ -98,3 +101,13 @@ def test_choices_that_do_not_go_together_are_refused() -> None:
         ExportChoice(picture=PictureRule(), layout="yolo", input_dtype="uint8")
     with pytest.raises(UsageError, match="use layout native or yolo"):
         ExportChoice(picture=PictureRule(), layout="nms", dynamic_batch=True)
+
+
+def test_what_is_written_is_merged_and_agrees_with_the_network_before(tmp_path: Path) -> None:
+    backbone = RepVggConfig(stem=8, channels=(8, 12, 16, 20), blocks=(1, 2, 1, 1))
+    torch.manual_seed(0)
+    network = dataclasses.replace(tiny_network().config, backbone=backbone).build()
+    outcome = export_onnx(network, tmp_path / "a.onnx", _CHOICE, pictures=pictures(2))
+    weights = [node.input[1] for node in onnx.load(outcome.path).graph.node if node.op_type == "Conv"]
+    assert sum(name.endswith("rbr_reparam.weight") for name in weights) == 6
+    assert not any("rbr_dense" in name or "rbr_1x1" in name for name in weights)

@@ -8,6 +8,7 @@ import torch
 from sanderling import config
 from sanderling.errors import ModelError, UsageError
 from sanderling.models import zoo
+from sanderling.models.backbones.repvgg import RepVggConfig
 from sanderling.models.network import DetectorConfig, DetectorNetwork, Normalisation
 from sanderling.structures.predictions import Predictions
 
@@ -96,6 +97,25 @@ def test_normalisation_is_mean_and_deviation_per_channel() -> None:
 def test_sizes_that_the_stride_does_not_divide_are_refused(size_hw: tuple[int, int]) -> None:
     with pytest.raises(ModelError, match=rf"{size_hw[0]}x{size_hw[1]}.*stride 32; use for example \d+x\d+"):
         _network()(torch.zeros(1, 3, *size_hw))
+
+
+def test_levels_that_a_neck_adds_ask_nothing_of_the_size() -> None:
+    network = zoo.config("nanodet-plus-debug", CLASSES).build().eval()
+    assert network.stride == 32
+    assert max(network.neck.features.strides) == 64
+    found = network(_images(1, (96, 160)))
+    assert found.class_logits.shape[1] == 12 * 20 + 6 * 10 + 3 * 5 + 2 * 3
+
+
+def test_the_merged_detector_is_the_same_but_for_its_branches() -> None:
+    plain = zoo.config("nanodet-debug", CLASSES)
+    assert plain.merged() == plain
+    branched = zoo.config("nanodet-repvgg-a0", CLASSES)
+    merged = branched.merged()
+    assert isinstance(branched.backbone, RepVggConfig)
+    assert merged.backbone == dataclasses.replace(branched.backbone, deployed=True)
+    assert dataclasses.replace(merged, backbone=branched.backbone) == branched
+    assert merged.merged() == merged
 
 
 def test_build_refuses_no_classes_and_a_wrong_picture_size() -> None:

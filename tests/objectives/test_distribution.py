@@ -190,7 +190,7 @@ def test_divisors_are_means_over_the_processes(monkeypatch: pytest.MonkeyPatch) 
         assert among_others[name].item() == pytest.approx(loss.item() / 4)
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", ["nanodet-m", "nanodet-debug"])
 def test_every_parameter_in_use_gets_a_gradient(name: str) -> None:
     network = zoo.config(name, ("fire", "smoke", "crane")).build().train()
     size_hw = (96, 128)

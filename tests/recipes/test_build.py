@@ -10,6 +10,8 @@ from torch import nn
 from sanderling import config
 from sanderling.errors import ModelError, UsageError
 from sanderling.models.network import DetectorNetwork
+from sanderling.models.weights import imagenet
+from sanderling.models.weights.folded_batchnorm import folded_norms, folded_state
 from sanderling.models.weights.safetensors_file import save_network
 from sanderling.recipes.build import build_training
 from sanderling.recipes.named import named
@@ -31,7 +33,7 @@ def test_everything_is_built_at_the_beginning() -> None:
     assert training.shipped is training.ema.network
     ours, theirs = training.task.network.state_dict(), training.ema.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    first = training.task.network.backbone.conv1[0].get_parameter("weight")
+    first = training.task.network.get_parameter("backbone.conv1.0.weight")
     assert first.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -75,12 +77,20 @@ def test_a_compiled_network_is_one_graph_with_the_same_losses_and_names(monkeypa
         assert (training.task.network._compiled_call_impl is not None) == compiled
         assert training.shipped._compiled_call_impl is None
         losses.append({name: loss.item() for name, loss in found.items()})
-        gradients.append(training.task.network.backbone.conv1[0].get_parameter("weight").grad)
+        gradients.append(training.task.network.get_parameter("backbone.conv1.0.weight").grad)
         names.append(list(training.task.state_dict()))
     assert losses[0] == pytest.approx(losses[1])
     torch.testing.assert_close(*gradients)
     assert names[0] == names[1]
     torch.compiler.reset()
+
+
+def test_a_guided_network_is_compiled_by_parts() -> None:
+    run = named("nanodet-plus-debug")
+    run = dataclasses.replace(run, runtime=dataclasses.replace(CPU, compile=True))
+    network = build_training(run, cpu_runtime(), batches=1).task.network
+    assert network._compiled_call_impl is None
+    assert all(part._compiled_call_impl is not None for part in (network.backbone, network.neck, network.head))
 
 
 def test_frozen_parts_are_not_given_to_the_optimiser() -> None:
@@ -91,3 +101,48 @@ def test_frozen_parts_are_not_given_to_the_optimiser() -> None:
         for name, parameter in training.task.named_parameters()
         if not name.startswith("network.backbone.")
     }
+
+
+def _folded_file(path: Path) -> str:
+    network = _run().model.build()
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            network.load_state_dict(folded_state(name, module, torch.zeros(module.num_features)), strict=False)
+    save_network(network, path)
+    return f"weights={path}"
+
+
+def test_folded_batchnorm_stays_folded_unless_it_is_recalibrated(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = _folded_file(tmp_path / "folded.safetensors")
+    with caplog.at_level("INFO"):
+        frozen = build_training(_run(weights), cpu_runtime(), batches=1, pictures=[random_batch()])
+    count = len(folded_norms(frozen.task.network))
+    assert count == len([name for name in frozen.task.network.state_dict() if name.endswith("running_mean")])
+    assert f"statistics of {count} layers are kept as they are" in caplog.text
+    with caplog.at_level("INFO"):
+        measured = build_training(
+            _run(weights, "task.folded_batchnorm=recalibrate"), cpu_runtime(), batches=1, pictures=[random_batch()]
+        )
+    assert f"statistics of {count} layers are measured anew" in caplog.text
+    assert not folded_norms(measured.task.network)
+    assert not folded_norms(measured.shipped)
+
+
+def test_recalibration_without_a_picture_is_refused(tmp_path: Path) -> None:
+    run = _run(_folded_file(tmp_path / "folded.safetensors"), "task.folded_batchnorm=recalibrate")
+    with pytest.raises(UsageError, match="no training picture reaches the network"):
+        build_training(run, cpu_runtime(), batches=1)
+
+
+def test_a_backbone_starts_from_imagenet_where_the_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    run = _run("pretrained=imagenet")
+    theirs = run.model.build().backbone.state_dict()
+    monkeypatch.setattr(imagenet, "imagenet_source", lambda _: imagenet.ImageNetSource(library="timm", name="x"))
+    monkeypatch.setattr(imagenet, "_download", lambda *_: theirs)
+    network = build_training(run, cpu_runtime(), batches=1).task.network
+    assert torch.equal(network.get_parameter("backbone.conv1.0.weight"), theirs["conv1.0.weight"])
+    with pytest.raises(UsageError, match=r"weights = 'a\.pth' and pretrained = 'imagenet': give one of the two"):
+        build_training(_run("pretrained=imagenet", "weights=a.pth"), cpu_runtime(), batches=1)

@@ -21,7 +21,7 @@ def test_a_models_name_means_the_default_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("nanodet-n", "did you mean 'nanodet-m'"), ("nanodet-debug-published", "did you mean 'nanodet-")]
+    ("name", "hint"), [("nanodet-mm", "did you mean 'nanodet-m'"), ("nanodet-debug-published", "did you mean 'nano")]
 )
 def test_an_unknown_name_suggests_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"no recipe or model is named '{name}'; {hint}"):

@@ -138,11 +138,20 @@ def test_models_in_millions() -> None:
             "parameters": 950036,
             "macs": 342_200_000,
             "published": {"ap": 0.206},
+            "pretrained": ["imagenet", "coco"],
         },
-        {"name": "mine", "family": None, "input": 320, "parameters": None, "macs": None, "published": None},
+        {
+            "name": "mine",
+            "family": None,
+            "input": 320,
+            "parameters": None,
+            "macs": None,
+            "published": None,
+            "pretrained": [],
+        },
     ]
     text = shown(tables.models_table(models))
-    for part in ("320 x 416", "0.950", "342.2", "20.6", NOT_MEASURED):
+    for part in ("320 x 416", "0.950", "342.2", "20.6", "imagenet, coco", NOT_MEASURED):
         assert part in text
 
 

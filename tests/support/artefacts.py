@@ -36,7 +36,7 @@ def tiny_network() -> DetectorNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = config.build().eval()
-        for parameter in network.head.gfl_cls.parameters():
+        for parameter in network.head.get_submodule("gfl_cls").parameters():
             torch.nn.init.normal_(parameter, -1.0 if parameter.ndim == 1 else 0.0, 1.0)
     return network
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import pytest
 import torch
 
 from sanderling.errors import ModelError
+from sanderling.models.auxiliary.guidance import GuidanceConfig
 from sanderling.models.zoo.nanodet import nanodet_debug
+from sanderling.models.zoo.nanodet_plus import nanodet_plus_debug
+from sanderling.objectives.dynamic_distribution import DynamicDistributionObjectiveConfig
 from sanderling.training.checkpoint import load_checkpoint, save_checkpoint
 from sanderling.training.detection import DetectionTaskConfig
 from sanderling.training.ema import Ema, EmaConfig
@@ -92,6 +96,28 @@ def test_a_resumed_training_goes_on_bit_by_bit(tmp_path: Path, optimizer: str, e
     assert [record["losses"] for record in second.progress.history] == [
         record["losses"] for record in whole.progress.history
     ]
+
+
+def test_a_training_resumed_where_its_guidance_is_detached_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    def guided(seed: int) -> Training:
+        torch.manual_seed(seed)
+        config = nanodet_plus_debug(("a", "b"))
+        auxiliary = GuidanceConfig(depth=1, groups=16, detach_epoch=1)
+        network = dataclasses.replace(config, auxiliary=auxiliary).build()
+        task = DetectionTaskConfig(objective=DynamicDistributionObjectiveConfig()).build(network)
+        rate = LearningRate(schedule=CosineSchedule(), warmup=Warmup(steps=2), base=1e-3, epochs=2, steps_per_epoch=2)
+        optimizer = AdamWConfig().build(task)
+        return Training(task=task, optimizer=optimizer, learning_rate=rate, ema=None, progress=Progress())
+
+    whole = guided(0)
+    _train(whole, 2)
+    first = guided(0)
+    _train(first, 1)
+    save_checkpoint(tmp_path / "last.ckpt", first)
+    second = guided(9)
+    load_checkpoint(tmp_path / "last.ckpt", second)
+    _train(second, 2)
+    _assert_same(whole, second)
 
 
 def test_nothing_but_the_checkpoint_is_left(saved: tuple[Path, Training]) -> None:

@@ -232,3 +232,13 @@ def test_what_the_network_draws_is_a_function_of_seed_and_epoch(seeds: tuple[int
         _fit(training, [random_batch()] * 2, epochs=2, seed=seed)
         found.append(_weights(training))
     assert torch.equal(*found) == (seeds[0] == seeds[1])
+
+
+def test_the_task_is_told_the_number_of_every_epoch_also_after_resuming(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, training = mean_colour_training(epochs=4)
+    told: list[int] = []
+    monkeypatch.setattr(task, "begin_epoch", told.append)
+    _fit(training, [random_batch()], epochs=2)
+    assert told == [0, 1]
+    _fit(training, [random_batch()], epochs=4)
+    assert told == [0, 1, 2, 3]

@@ -62,7 +62,7 @@ def detection_task(*, synchronised: bool) -> DetectionTask:
     """NanoDet-m itself, with the parameters that nothing uses; so confident that no divisor is raised to 1."""
     torch.manual_seed(4)
     network = nanodet_m(("a", "b")).build()
-    for output in network.head.gfl_cls:
+    for output in network.head.get_submodule("gfl_cls").children():
         nn.init.zeros_(output.get_parameter("bias"))
     if synchronised:
         synchronise_batchnorm(network, on_cuda=False)

@@ -138,8 +138,11 @@ _BY_MATRIX = frozenset({torch.matmul, torch.mm, torch.bmm, Tensor.matmul, Tensor
 def _stages(network: DetectorNetwork) -> Iterator[tuple[str, nn.Module]]:
     """Children of the backbone that have parameters, then the neck and the head."""
     for name, child in network.backbone.named_children():
-        if _count_parameters(child):
-            yield f"backbone.{name}", child
+        # A list is never called itself; its members are.
+        listed = child.named_children() if isinstance(child, nn.ModuleList) else [("", child)]
+        for number, part in listed:
+            if _count_parameters(part):
+                yield f"backbone.{name}.{number}".rstrip("."), part
     yield "neck", network.neck
     yield "head", network.head
 

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 def models(context: typer.Context, *, json: options.Json = None) -> None:
     """List the detectors of the zoo.
 
-    Parameters and multiply-adds are counted for 80 classes at the input size.
+    Parameters and multiply-adds are counted as their authors counted them, at
+    the input size.
 
     Examples:
         sanderling models
         sanderling models --json -
         sanderling models show nanodet-m
 
-    Exit codes: 0 listed, 2 wrong use, 7 the extra [train] is not installed.
+    Exit codes: 0 listed, 2 wrong use.
     """
     if context.invoked_subcommand is not None:
         return
@@ -56,6 +57,7 @@ def show(
     model = show_model(name)
     if printing.for_people(model, json):
         printing.show(_stages(model))
+        printing.show(_facts(model))
 
 
 def _stages(model: dict[str, Any]) -> Table:
@@ -75,3 +77,21 @@ def _stages(model: dict[str, Any]) -> Table:
             for stage in (*model["stages"], total)
         ),
     )
+
+
+def _facts(model: dict[str, Any]) -> Table:
+    from sanderling.reporting.tables import facts_table
+
+    published = model["published"] or {}
+    facts = {
+        "family": model["family"],
+        "classes": model["classes"],
+        **{name: f"{part['kind']}: {part['source']}" for name, part in model["parts"].items()},
+        "published parameters": published.get("parameters"),
+        "published multiply-adds": published.get("macs"),
+        "published AP": published.get("ap"),
+        "source of these": model["published_source"],
+        "note": model["note"],
+        "weights": ", ".join(model["pretrained"] or ()),
+    }
+    return facts_table("what is known of it", {name: fact for name, fact in facts.items() if fact not in (None, "")})

@@ -19,6 +19,9 @@ def train(
     ] = None,
     data_format: options.DataFormat = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="Start from these weights.")] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(metavar="imagenet", help="Download the backbone's weights and start from them.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Times through the pictures.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step, all processes together.")] = None,
     imgsz: options.ImageSize = None,
@@ -47,6 +50,7 @@ def train(
     Examples:
         sanderling train nanodet-m --data birds/ --epochs 50
         sanderling train nanodet-m --data birds/ --weights nanodet-m.safetensors
+        sanderling train nanodet-m --data birds/ --pretrained imagenet
         sanderling train nanodet-m --data birds/ --imgsz 320 416 --freeze backbone
         sanderling train nanodet-m --data birds/ --set optimizer.lr=0.001
         sanderling train runs/train/nanodet-m --resume        go on
@@ -66,6 +70,7 @@ def train(
         data=data,
         data_format=data_format,
         weights=weights,
+        pretrained=pretrained,
         epochs=epochs,
         batch=batch,
         imgsz=imgsz,

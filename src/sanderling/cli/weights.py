@@ -15,11 +15,12 @@ def weights() -> None:
 
     Examples:
         sanderling weights import nd.pth --model nanodet-m -o nd.safetensors
+        sanderling weights import nd.param --model nanodet-m -o nd.safetensors
     """
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A NanoDet .pth or .ckpt.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The file; its suffix says the format.")],
     *,
     model: Annotated[str, typer.Option(metavar="NAME", help="The model of the zoo that it belongs to.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write.")],
@@ -28,12 +29,22 @@ def import_(
     ] = None,
     json: options.Json = None,
 ) -> None:
-    """Read a published checkpoint into a weights file of ours.
+    """Read published weights into a weights file of ours.
 
-    Only arrays are read; nothing in the checkpoint is executed.
+    Only arrays are read; nothing in the file is executed. Formats, by suffix:
+        .pth .ckpt .pt      NanoDet's checkpoints
+        .param .bin         NanoDet's ncnn pair, named by either file
+        .weights            darknet's; a .cfg beside it is checked as well
+        .pdparams           PaddleDetection's YOLOv3 and PP-YOLO
+        .safetensors        ours, or another with our names
+
+    ImageNet classifiers of torchvision and timm (.pth, .safetensors) start a
+    backbone: sanderling train MODEL --weights FILE.
 
     Examples:
         sanderling weights import nd.ckpt --model nanodet-m -o nd.safetensors
+        sanderling weights import p.param --model nanodet-plus-m -o p.safetensors
+        sanderling weights import y.weights --model yolov4-tiny -o y.safetensors
 
     Writes the file that -o names: the weights with their configuration inside.
 
@@ -45,3 +56,8 @@ def import_(
     outcome = import_weights(source, model=model, output=output, class_names=options.separate(classes))
     if printing.for_people(outcome.to_plain(), json):
         printing.say(f"{outcome.tensors} tensors of {outcome.source} are in {outcome.output}")
+        if outcome.folded_batchnorm:
+            printing.say(
+                "BatchNorm is folded in: training from this file keeps it the identity, or measures it anew with"
+            )
+            printing.say("--set task.folded_batchnorm=recalibrate")

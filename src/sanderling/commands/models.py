@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sanderling.commands.open_detector import find_weights, require_torch
+from sanderling.commands.zoo_listing import read_listing
 from sanderling.errors import ModelError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -14,24 +15,17 @@ if TYPE_CHECKING:
 
 
 def list_models() -> list[dict[str, Any]]:
-    """The zoo, one object per model, counted for COCO's 80 classes and the model's own input size.
+    """The zoo, one object per model, counted as published and at the model's own input size; needs no torch.
 
-    Each has `name, family, input` (height and width), `parameters`, `unused_parameters` (of these, carried as published
-    and never used), `macs` (multiply-adds), `published` (an object with `ap, parameters, macs`, or None) and
-    `published_source`.
-
-    Raises:
-        MissingDependencyError: torch is not installed.
+    Each has `name, family, input` (height and width), `classes` (that the counts are for), `parameters`,
+    `unused_parameters` (of these, carried as published and never used), `macs` (multiply-adds), `published` (an object
+    with `ap, ap50, parameters, macs` and the steps they were printed in, or None), `published_source`, `note` and
+    `pretrained` (where weights are known: `imagenet` for the backbone, `coco` for the detector).
 
     >>> [model["name"] for model in list_models()][0]
     'nanodet-m'
     """
-    require_torch("looking at models")
-    from sanderling.analysis.cost import measure_cost
-    from sanderling.models import zoo
-
-    configs = [zoo.config(name) for name in zoo.names()]
-    return [_describe(config, measure_cost(config)) for config in configs]
+    return read_listing()
 
 
 def show_model(model: str) -> dict[str, Any]:
@@ -41,8 +35,8 @@ def show_model(model: str) -> dict[str, Any]:
         model: a name of the zoo, a weights file (`.safetensors`) or a run folder.
 
     Returns:
-        What `list_models` says of it, then `parts` (backbone, neck and head, each with `kind` and `source`), `stages`
-        (each with `name, parameters, macs, outputs`) and `config`.
+        What `list_models` says of it, counted for its own classes; then `parts` (backbone, neck and head, each with
+        `kind` and `source`), `stages` (each with `name, parameters, macs, outputs`) and `config`.
 
     Raises:
         UsageError: there is no such name or file.
@@ -82,27 +76,16 @@ def _config_of(model: str) -> DetectorConfig:
 
 
 def _describe(config: DetectorConfig, cost: Cost) -> dict[str, Any]:
-    from sanderling.models import zoo
-
-    entry = zoo.entry(config.name) if config.name in zoo.names() else None
-    published = entry.published if entry else None
+    listed = next((model for model in read_listing() if model["name"] == config.name), {})
     return {
         "name": config.name,
-        "family": entry.family if entry else None,
+        "family": listed.get("family"),
         "input": list(config.picture.size_hw),
         "classes": len(config.class_names),
         "parameters": cost.parameters,
-        "unused_parameters": _count_unused(config, entry.unused_parameters) if entry else 0,
         "macs": cost.macs,
-        "published": published and {"ap": published.ap, "parameters": published.parameters, "macs": published.macs},
-        "published_source": published and published.source,
+        **{key: listed.get(key) for key in ("published", "published_source", "note", "pretrained")},
     }
-
-
-def _count_unused(config: DetectorConfig, prefixes: tuple[str, ...]) -> int:
-    if not prefixes:
-        return 0
-    return sum(weight.numel() for name, weight in config.build().named_parameters() if name.startswith(prefixes))
 
 
 def _source(part: object) -> str:

@@ -71,6 +71,7 @@ def train(
     data: str | Path | None = None,
     data_format: str | None = None,
     weights: str | Path | None = None,
+    pretrained: str | None = None,
     epochs: int | None = None,
     batch: int | None = None,
     imgsz: int | Sequence[int] | None = None,
@@ -92,7 +93,8 @@ def train(
         run: a model's name (its default recipe), a recipe's name, a `run.yaml`, or, to resume, a run's folder.
         data: the data set: a COCO JSON, a YOLO data.yaml, a VOC folder, or a folder that holds one of them.
         data_format: coco, yolo or voc, where a folder holds several.
-        weights: a file to start from: ours, a NanoDet checkpoint, a backbone's ImageNet weights.
+        weights: a file to start from, of any format that `weights import` reads, or a backbone's ImageNet weights.
+        pretrained: `imagenet` starts the backbone from its published weights, downloaded unless they are in the cache.
         epochs: of the whole training.
         batch: pictures of a batch, over all processes; a recipe's learning rate follows.
         imgsz: side of the network input, or height and width; rounded up to the stride.
@@ -124,6 +126,7 @@ def train(
         data=None if data is None else str(Path(data).absolute()),
         data_format=data_format,
         weights=None if weights is None else str(Path(weights).absolute()),
+        pretrained=pretrained,
         epochs=epochs,
         batch=batch,
         imgsz=imgsz,
@@ -164,9 +167,9 @@ def _train(
             )
         goes_on = resume and output is not None and RunFolder(output).checkpoint.is_file()
         # A checkpoint holds every weight: the file that the run started from may be gone.
-        start = dataclasses.replace(plan, weights=None) if goes_on else plan
+        start = dataclasses.replace(plan, weights=None, pretrained=None) if goes_on else plan
         torch.manual_seed(plan.seed)
-        training = build_training(start, runtime, batches=len(loader))
+        training = build_training(start, runtime, batches=len(loader), pictures=loader.epoch(0, mosaic=False))
         folder = _run_folder(plan, output, name=name, resume=resume, overwrite=overwrite, runtime=runtime)
         if goes_on:
             load_checkpoint(folder.checkpoint, training)
@@ -366,7 +369,7 @@ def _facts(plan: Run, training: Training) -> dict[str, str]:
         "input": f"{height} x {width} ({plan.model.picture.resize})",
         "recipe": plan.recipe,
         "data": f"{plan.data.path} (train: {plan.data.train}, val: {plan.data.val})",
-        "started from": plan.weights or "freshly drawn weights",
+        "started from": plan.weights or plan.pretrained or "freshly drawn weights",
         "epochs": f"{progress.epoch} of {plan.loop.epochs}{best}",
         "batch": str(plan.batch),
         "optimiser": f"{plan.optimizer.kind}, learning rate {plan.optimizer.lr:.3g}",

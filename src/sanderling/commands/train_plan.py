@@ -24,6 +24,7 @@ class TrainWishes:
     data: str | None = None
     data_format: str | None = None
     weights: str | None = None
+    pretrained: str | None = None
     epochs: int | None = None
     batch: int | None = None
     imgsz: int | Sequence[int] | None = None
@@ -48,7 +49,8 @@ def planned(run: str, wishes: TrainWishes) -> Run:
         assignments = _assigned(loop__epochs=wishes.epochs, batch=wishes.batch)
     else:
         # A recipe's learning rate and schedule follow these.
-        from_scratch = wishes.weights is None and not any(text.startswith("weights=") for text in wishes.assignments)
+        given = any(text.startswith(("weights=", "pretrained=")) for text in wishes.assignments)
+        from_scratch = wishes.weights is None and wishes.pretrained is None and not given
         plan = named(run, batch=wishes.batch, epochs=wishes.epochs, from_scratch=from_scratch)
         assignments = []
     return _with_wishes(plan, wishes, assignments)
@@ -62,6 +64,7 @@ def _with_wishes(plan: Run, wishes: TrainWishes, assignments: list[str]) -> Run:
         data__path=wishes.data,
         data__data_format=wishes.data_format,
         weights=wishes.weights,
+        pretrained=wishes.pretrained,
         seed=wishes.seed,
         loop__patience=wishes.patience,
         task__freeze=wishes.freeze,

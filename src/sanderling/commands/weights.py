@@ -15,7 +15,7 @@ from sanderling.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sanderling.models.network import DetectorConfig
+    from sanderling.models.network import DetectorConfig, DetectorNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ class ImportOutcome:
     """Tensors that the network got."""
     unexpected: tuple[str, ...]
     """Tensors of the source that the network has no place for."""
+    folded_batchnorm: bool
+    """The source had BatchNorm folded into its convolutions."""
     class_names: tuple[str, ...]
     weights_sha256: str
 
@@ -46,7 +48,8 @@ def import_weights(
     """Read published weights into a named model and write them as one safetensors file. Nothing in the file is run.
 
     Args:
-        source: a NanoDet `.pth` or `.ckpt`, or a safetensors file with our key names.
+        source: NanoDet's `.pth`, `.ckpt` or ncnn pair, darknet's `.weights`, PaddleDetection's `.pdparams`, or a
+            safetensors file with our key names.
         model: a name of the zoo.
         output: the file to write, `*.safetensors`; it is replaced when it exists.
         class_names: names of the classes of the source; COCO's by default where it has 80, else class-0, class-1 ...
@@ -60,6 +63,7 @@ def import_weights(
     require_torch("importing weights")
     from sanderling.models import zoo
     from sanderling.models.weights.fit import compare, listed
+    from sanderling.models.weights.folded_batchnorm import folded_norms
     from sanderling.models.weights.read import read_weights
     from sanderling.models.weights.safetensors_file import save_network, state_sha256
 
@@ -67,8 +71,11 @@ def import_weights(
     config = zoo.config(model)
     if output.suffix != ".safetensors":
         raise UsageError(f"output = {str(output)!r}: a file name that ends in .safetensors is expected")
-    tensors = read_weights(source)
-    network = _with_classes_of(config, tensors, class_names).build()
+    network = config.build()
+    tensors = read_weights(source, network)
+    named = _with_classes_of(network, tensors, class_names)
+    if named != config:
+        network = named.build()
     fit = compare(network.state_dict(), tensors)
     if not fit.complete:
         raise ModelError(
@@ -85,18 +92,19 @@ def import_weights(
         output=str(output),
         tensors=len(tensors) - len(fit.unexpected),
         unexpected=fit.unexpected,
+        folded_batchnorm=bool(folded_norms(network)),
         class_names=network.config.class_names,
         weights_sha256=state_sha256(network),
     )
 
 
 def _with_classes_of(
-    config: DetectorConfig, tensors: dict[str, Tensor], class_names: Sequence[str] | None
+    network: DetectorNetwork, tensors: dict[str, Tensor], class_names: Sequence[str] | None
 ) -> DetectorConfig:
     """The configuration with as many classes as the file has, named."""
     from sanderling.models.weights.class_outputs import count_classes
 
-    classes = count_classes(tensors, config.build().class_rows())
+    config, classes = network.config, count_classes(tensors, network.class_rows())
     if class_names is not None:
         if classes is not None and len(class_names) != classes:
             raise UsageError(f"class_names: {len(class_names)} names are given, the source has {classes} classes")

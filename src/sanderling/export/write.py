@@ -18,6 +18,7 @@ from sanderling import __version__, config
 from sanderling.errors import MissingDependencyError, UsageError
 from sanderling.export.onnx import describe, graph_of, trace_onnx
 from sanderling.export.parity import TOLERANCES, measure_parity, require_parity
+from sanderling.models.merge import merge
 from sanderling.models.network import DetectorNetwork
 from sanderling.models.weights.safetensors_file import state_sha256
 from sanderling.runtimes.open import open_artefact
@@ -86,7 +87,7 @@ def export_onnx(
 
     network.check_size(choice.picture.size_hw)
     artefact = artefact_of(network.eval(), choice)
-    model = trace_onnx(network, artefact)
+    model = trace_onnx(merge(network), artefact)
     tolerance = TOLERANCES[artefact.engine]
     first_new = next((folder for folder in reversed(path.parents) if not folder.exists()), None)
     path.parent.mkdir(parents=True, exist_ok=True)

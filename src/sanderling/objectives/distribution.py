@@ -7,7 +7,7 @@ A points, C classes, P positive points of the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -59,7 +59,6 @@ class DistributionObjective:
 
     def _losses(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         config = self.config
-        class_logits, box_logits = predictions.class_logits.float(), predictions.box_logits.float()
         with torch.no_grad():
             assigned = assign_atss(
                 targets,
@@ -67,29 +66,66 @@ class DistributionObjective:
                 predictions.strides,
                 candidates_per_level=config.candidates_per_level,
             )
-            confidence = class_logits[assigned.pictures, assigned.points].amax(-1).sigmoid()
             positives = mean_over_processes(_count_positives(assigned, targets.pictures)).clamp(min=1)
-            confidences = mean_over_processes(confidence.sum()).clamp(min=1)
+        return distribution_losses(predictions, targets, assigned, weights=config, positives=positives)
 
-        share = targets.weights[assigned.boxes]
-        wanted_xyxy = targets.boxes_xyxy[assigned.boxes]
-        priors, strides = predictions.priors_cxcywh[assigned.points], predictions.strides[assigned.points]
-        numbers = box_logits[assigned.pictures, assigned.points]
-        box_loss, quality = giou_loss(predictions.coding.decode(numbers, priors, strides), wanted_xyxy)
-        distances = predictions.coding.encode(wanted_xyxy, priors, strides)
-        side_loss = distribution_focal(numbers.unflatten(-1, (4, -1)), distances).mean(-1)
 
-        logits = class_logits[assigned.pictures, assigned.points, targets.labels[assigned.boxes]]
-        # Every logit is background at first; the few that are not are taken back and judged by their quality.
-        at_positives = quality_focal(logits, quality) * share - background_focal(logits)
-        class_loss = background_focal(class_logits).sum() + at_positives.sum()
+class LossWeights(Protocol):
+    """Where the weights of the three losses stand."""
 
-        weight = confidence * share
-        return {
-            "class": class_loss * (config.class_weight / positives),
-            "box": (box_loss * weight).sum() * (config.box_weight / confidences),
-            "distribution": (side_loss * weight).sum() * (config.distribution_weight / confidences),
-        }
+    @property
+    def class_weight(self) -> float: ...  # noqa: D102
+
+    @property
+    def box_weight(self) -> float: ...  # noqa: D102
+
+    @property
+    def distribution_weight(self) -> float: ...  # noqa: D102
+
+
+def distribution_losses(
+    predictions: Predictions,
+    targets: Targets,
+    assigned: Assignment,
+    *,
+    weights: LossWeights,
+    positives: Tensor,
+    quality: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Weighted scalar losses `class`, `box` and `distribution` of a distribution head, once the points are chosen.
+
+    Args:
+        predictions: of the head.
+        targets: of the batch.
+        assigned: the P positive points.
+        weights: of the losses.
+        positives: divisor of the class loss.
+        quality: (P), what the scores of the positives should say; None: the IoU of the head's own boxes.
+    """
+    class_logits, box_logits = predictions.class_logits.float(), predictions.box_logits.float()
+    confidence = class_logits.detach()[assigned.pictures, assigned.points].amax(-1).sigmoid()
+    confidences = mean_over_processes(confidence.sum()).clamp(min=1)
+
+    share = targets.weights[assigned.boxes]
+    wanted_xyxy = targets.boxes_xyxy[assigned.boxes]
+    priors, strides = predictions.priors_cxcywh[assigned.points], predictions.strides[assigned.points]
+    numbers = box_logits[assigned.pictures, assigned.points]
+    box_loss, overlap = giou_loss(predictions.coding.decode(numbers, priors, strides), wanted_xyxy)
+    distances = predictions.coding.encode(wanted_xyxy, priors, strides)
+    side_loss = distribution_focal(numbers.unflatten(-1, (4, -1)), distances).mean(-1)
+
+    logits = class_logits[assigned.pictures, assigned.points, targets.labels[assigned.boxes]]
+    quality = overlap if quality is None else quality
+    # Every logit is background at first; the few that are not are taken back and judged by their quality.
+    at_positives = quality_focal(logits, quality) * share - background_focal(logits)
+    class_loss = background_focal(class_logits).sum() + at_positives.sum()
+
+    weight = confidence * share
+    return {
+        "class": class_loss * (weights.class_weight / positives),
+        "box": (box_loss * weight).sum() * (weights.box_weight / confidences),
+        "distribution": (side_loss * weight).sum() * (weights.distribution_weight / confidences),
+    }
 
 
 def _count_positives(assigned: Assignment, pictures: int) -> Tensor:

@@ -8,10 +8,32 @@ from sanderling.errors import UsageError, nearest
 from sanderling.models import zoo
 from sanderling.models.network import DetectorConfig
 from sanderling.recipes.fine_tune import fine_tune
-from sanderling.recipes.nanodet import nanodet_published
+from sanderling.recipes.mobiledet import PUBLISHED as MOBILEDET
+from sanderling.recipes.mobiledet import mobiledet_published
+from sanderling.recipes.nanodet import PUBLISHED as NANODET
+from sanderling.recipes.nanodet import PUBLISHED_PLUS as NANODET_PLUS
+from sanderling.recipes.nanodet import nanodet_plus_published, nanodet_published
+from sanderling.recipes.ppyolo import PUBLISHED as PPYOLO
+from sanderling.recipes.ppyolo import ppyolo_published
 from sanderling.recipes.run import Run
+from sanderling.recipes.yoloret import PUBLISHED as YOLORET
+from sanderling.recipes.yoloret import yoloret_published
+from sanderling.recipes.yolov3 import yolov3_published
 
-_PUBLISHED: dict[str, Callable[..., Run]] = {"nanodet-m": nanodet_published, "nanodet-m-416": nanodet_published}
+_PUBLISHED: dict[str, Callable[..., Run]] = {
+    **dict.fromkeys(MOBILEDET, mobiledet_published),
+    **dict.fromkeys(NANODET, nanodet_published),
+    **dict.fromkeys(NANODET_PLUS, nanodet_plus_published),
+    **dict.fromkeys(PPYOLO, ppyolo_published),
+    "ppyolo-step-a": yolov3_published,
+    "ppyolo-step-b": yolov3_published,
+    **dict.fromkeys(YOLORET, yoloret_published),
+    "yolov3-darknet53": yolov3_published,
+    "yolov3-mobilenetv1": yolov3_published,
+    "yolov3-mobilenetv3": yolov3_published,
+    "yolov3-resnet34": yolov3_published,
+    "yolov3-resnet50vd-dcn": yolov3_published,
+}
 _SUFFIX = "-published"
 
 

@@ -56,6 +56,8 @@ class Run:
     ema: EmaConfig | None = None
     weights: str | None = None
     """Weights to start from; None starts from freshly drawn ones."""
+    pretrained: Literal["imagenet"] | None = None
+    """Start the backbone from its published ImageNet weights, downloaded unless they are in the cache."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     trackers: tuple[TrackerName, ...] = ("tensorboard",)
     """Who is told of losses and metrics, beside the run's own files."""

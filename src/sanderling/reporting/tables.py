@@ -228,7 +228,7 @@ def split_classes_table(split: Mapping[str, Any]) -> Table:
 
 
 def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
-    """The zoo (plain values, as in the JSON of `models`): size of input, parameters, multiply-adds, published AP."""
+    """The zoo (plain values, as in the JSON of `models`): input, parameters, multiply-adds, published AP, weights."""
     return Table(
         title="Models",
         columns=(
@@ -238,6 +238,7 @@ def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
             Column(name="parameters, M", kind="number", digits=3),
             Column(name="multiply-adds, M", kind="number", digits=1),
             Column(name="AP, %", kind="percent"),
+            Column(name="weights"),
         ),
         rows=tuple(
             (
@@ -247,10 +248,12 @@ def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
                 None if model["parameters"] is None else model["parameters"] / 1e6,
                 None if model["macs"] is None else model["macs"] / 1e6,
                 model["published"] and model["published"]["ap"],
+                ", ".join(model["pretrained"]),
             )
             for model in models
         ),
-        note="AP on COCO, as its authors published it",
+        note="AP on COCO, as its authors published it (where: models show NAME); weights that `weights import` or "
+        "`train --pretrained` can take",
     )
 
 

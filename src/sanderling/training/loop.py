@@ -110,6 +110,7 @@ def fit(
     while progress.epoch < config.epochs and not _given_up(progress, config.patience):
         epoch = progress.epoch
         torch.manual_seed(seed * 1_000_003 + epoch * 1009 + runtime.rank)
+        training.task.begin_epoch(epoch)
         for observer in observers:
             observer.epoch_started(epoch + 1, epochs=config.epochs, batches=len(loader))
         batches = loader.epoch(epoch, mosaic=epoch < config.epochs - config.mosaic_off)

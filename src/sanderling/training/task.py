@@ -26,6 +26,9 @@ class Task(nn.Module, ABC):
         super().__init__()
         self.network = network
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Told the number of the epoch (from 0) before each one, also the first after resuming."""
+
     @abstractmethod
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         """Weighted scalar losses by name; the loop minimises their sum."""

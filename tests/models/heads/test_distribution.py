@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.distribution import DistributionHeadConfig
@@ -73,3 +74,21 @@ def test_unused_outputs_are_carried_on_request_and_change_nothing() -> None:
     assert unexpected == []
     assert missing == [f"gfl_reg.{level}.{kind}" for level in range(3) for kind in ("weight", "bias")]
     assert torch.equal(carrying(_maps(), SIZE_HW).class_logits, without(_maps(), SIZE_HW).class_logits)
+
+
+def test_a_plain_tower_is_whole_convolutions_with_norm_and_activation() -> None:
+    head = DistributionHeadConfig(depth=2, tower="plain", kernel=5, act="relu").build(FEATURES, num_classes=3).eval()
+    tower, x = head.cls_convs[1], _maps()[1]
+    assert isinstance(tower, nn.Sequential)
+    expected = x
+    for step in tower:
+        weight = step.get_parameter("conv.weight")
+        assert weight.shape == (6, 6, 5, 5)
+        expected = step.get_submodule("norm")(torch.nn.functional.conv2d(expected, weight, padding=2)).relu()
+    torch.testing.assert_close(tower(x), expected)
+
+
+def test_points_may_lie_in_the_corner_of_their_cell() -> None:
+    found = DistributionHeadConfig(prior_offset=0.0).build(FEATURES, num_classes=3)(_maps(), SIZE_HW)
+    assert found.priors_cxcywh[0, :2].tolist() == [0, 0]
+    assert found.priors_cxcywh[13, :2].tolist() == [8, 8]

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from sanderling.errors import ModelError
-from sanderling.models.weights.nanodet_checkpoint import from_nanodet, read_state_dict
-from tests.support.hostile import write_hostile_checkpoint
+from sanderling.models.weights.nanodet_checkpoint import from_nanodet
 
 FIRST = "backbone.conv1.0.weight"
 
@@ -42,51 +39,32 @@ def test_other_models_are_refused() -> None:
         from_nanodet({"stem.weight": torch.zeros(1)}, source="x.pth")
 
 
-def test_the_state_is_found_at_the_top_or_under_its_key(tmp_path: Path) -> None:
-    for number, content in enumerate((_state(), {"state_dict": _state(), "epoch": 280, "iter": 12})):
-        path = tmp_path / f"{number}.pth"
-        torch.save(content, path)
-        assert list(read_state_dict(path)) == [FIRST]
+def test_their_block_of_convolution_and_norm_is_ours_and_of_a_convolution_alone_our_convolution() -> None:
+    found = from_nanodet(
+        _state(
+            **{
+                "fpn.reduce_layers.1.conv.weight": torch.ones(2, 5, 1, 1),
+                "fpn.reduce_layers.1.bn.weight": torch.ones(2),
+                "fpn.transformer.conv.conv.weight": torch.ones(2, 5, 1, 1),
+                "backbone.blocks.0.1._bn0.weight": torch.ones(2),
+            }
+        ),
+        source="x.pth",
+    )
+    assert set(found) - {FIRST} == {
+        "neck.reduce_layers.1.conv.weight",
+        "neck.reduce_layers.1.norm.weight",
+        "neck.transformer.conv.weight",
+        "backbone.blocks.0.1.bn0.weight",
+    }
 
 
-def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
-    path, trace = tmp_path / "hostile.pth", tmp_path / "trace"
-    write_hostile_checkpoint(path, trace)
-    with pytest.raises(ModelError, match=r"hostile\.pth: is no checkpoint of plain tensors.*nothing in it was run"):
-        read_state_dict(path)
-    assert not trace.exists()
-    torch.load(path, weights_only=False)
-    assert trace.exists()  # it would have
+def test_all_convolutions_that_see_colours_are_turned() -> None:
+    branches = [f"backbone.stage0.{branch}.0.weight" for branch in ("rbr_dense", "rbr_1x1")]
+    found = from_nanodet({name: torch.arange(3.0).view(1, 3, 1, 1) for name in branches}, source="x.pth")
+    assert [found[name].flatten().tolist() for name in branches] == [[2, 1, 0], [2, 1, 0]]
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_checkpoint_that_is_cut_off_is_named(tmp_path: Path, share: float, legacy: bool) -> None:
-    path = tmp_path / "cut.pth"
-    torch.save({"state_dict": {FIRST: torch.randn(64, 3, 3, 3)}}, path, _use_new_zipfile_serialization=not legacy)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ModelError, match=r"cut\.pth: is no checkpoint of plain tensors, or it is cut off"):
-        read_state_dict(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}q\x00.", b"\x80\x04N.", b"PK\x03\x04" + b"\0" * 40])
-def test_files_of_other_kinds_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "odd.pth"
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"odd\.pth: "):
-        read_state_dict(path)
-
-
-@pytest.mark.parametrize("content", [[1, 2], {"state_dict": {}}, {"state_dict": {"a": 1}}, {"epoch": 3}])
-def test_checkpoints_without_tensors_are_refused(tmp_path: Path, content: object) -> None:
-    path = tmp_path / "empty.pth"
-    torch.save(content, path)
-    with pytest.raises(ModelError, match="holds no state_dict of tensors"):
-        read_state_dict(path)
-
-
-def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.pth", tmp_path):
-        with pytest.raises(ModelError, match="no such weights file"):
-            read_state_dict(path)
+def test_the_branch_that_guides_keeps_its_names_to_be_listed_as_left_out() -> None:
+    names = {"aux_fpn.reduce_layers.0.bn.weight", "aux_head.cls_convs.0.conv.weight"}
+    assert set(from_nanodet(_state(**dict.fromkeys(names, torch.ones(2))), source="x.pth")) == names | {FIRST}

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from sanderling import config
 from sanderling.errors import ModelError
+from sanderling.models.weights.folded_batchnorm import folded_state
 from sanderling.models.weights.safetensors_file import (
     load_network,
     read_config,
@@ -31,6 +32,17 @@ def test_a_network_comes_back_whole(tmp_path: Path) -> None:
     assert state_sha256(read) == state_sha256(network)
     images = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
     assert torch.equal(read(images).class_logits, network(images).class_logits)
+
+
+def test_folded_batchnorm_is_marked_for_those_who_look_into_the_file(tmp_path: Path) -> None:
+    network = trained_like()
+    save_network(network, tmp_path / "a.safetensors")
+    assert "batchnorm" not in read_metadata(tmp_path / "a.safetensors")
+    norm = network.get_submodule("backbone.conv1.1")
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    network.load_state_dict(folded_state("backbone.conv1.1", norm, None), strict=False)
+    save_network(network, tmp_path / "a.safetensors")
+    assert read_metadata(tmp_path / "a.safetensors")["batchnorm"] == "folded"
 
 
 def test_channels_last_weights_are_written_as_they_are(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sanderling import config
 from sanderling.errors import ModelError
 from sanderling.models import zoo
 from sanderling.models.weights.safetensors_file import save_network, state_sha256
@@ -82,3 +83,17 @@ def test_a_file_with_a_part_of_the_backbone_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": state}, tmp_path / "part.pth")
     with pytest.raises(ModelError, match=r"1 tensors of the backbone are not in it, the first is backbone\.stage3\.1"):
         start_from(zoo.config("nanodet-debug", ("x", "y", "z")).build(), tmp_path / "part.pth")
+
+
+def test_a_neck_that_is_as_wide_as_its_classes_ask_says_how_to_go_on_from_other_classes(tmp_path: Path) -> None:
+    path = tmp_path / "four.safetensors"
+    save_network(zoo.config("yoloret-debug", ("a", "b", "c", "d")).build(), path)
+    other = zoo.config("yoloret-debug", ("e", "f"))
+    with pytest.raises(
+        ModelError, match=r"file is for 4 classes, this network for 2.*--set model\.neck\.then\.width=27$"
+    ):
+        start_from(other.build(), path)
+    widened = config.override(other, ["neck.then.width=27"]).build()
+    report = start_from(widened, path)
+    assert report.remade == tuple(f"head.outputs.{level}.weight" for level in range(3))
+    assert report.missing == report.unexpected == ()

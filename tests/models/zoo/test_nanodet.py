@@ -5,39 +5,63 @@ import torch
 
 from sanderling.analysis.cost import measure_cost
 from sanderling.models import zoo
-from sanderling.models.zoo.nanodet import nanodet_m
+
+# Millions of multiply-adds of backbone, neck and head, and points, where the sheet gives them.
+PARTS = {
+    "nanodet-m": (246.1, 31.2, 64.9, "2100x112"),
+    "nanodet-m-416": (416.0, 52.7, 109.7, "3549x112"),
+    "nanodet-m-0.5x": (60.9, 12.9, 64.9, "2100x112"),
+    "nanodet-m-1.5x": (529.4, 63.1, 103.8, "2100x112"),
+    "nanodet-t": (246.1, 180.8, 103.8, "2100x112"),
+    "nanodet-g": (1432.9, 77.5, 579.7, "3549x124"),
+    "nanodet-efficientnet-lite0": (742.5, 13.5, 64.9, "2100x112"),
+}
 
 
-@pytest.mark.parametrize("name", ["nanodet-m", "nanodet-m-416"])
-def test_counts_are_the_published_ones(name: str) -> None:
-    published = zoo.entry(name).published
-    assert published is not None
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_cost_what_the_published_parts_cost(name: str) -> None:
     cost = measure_cost(zoo.config(name))
-    assert cost.parameters == published.parameters == 959_348
-    assert cost.macs == pytest.approx(published.macs, rel=2e-4)
+    *parts, points = PARTS[name]
+    assert [cost.part(part).macs / 1e6 for part in ("backbone", "neck", "head")] == pytest.approx(parts, abs=0.06)
+    assert cost.part("head").outputs == (points,)
 
 
-def test_parts_cost_what_the_published_parts_cost() -> None:
-    cost = measure_cost(zoo.config("nanodet-m"))
-    parts = {part: cost.part(part).macs / 1e6 for part in ("backbone", "neck", "head")}
-    assert parts == pytest.approx({"backbone": 246.1, "neck": 31.2, "head": 64.9}, abs=0.06)
+def test_repvgg_is_counted_merged_and_trained_in_branches() -> None:
+    config = zoo.config("nanodet-repvgg-a0")
+    training, merged = measure_cost(config), measure_cost(config.merged())
+    assert training.parameters == 7_404_408
+    assert training.macs / 1e6 == pytest.approx(6127.1, abs=0.06)
+    assert (training.part("backbone").parameters, merged.part("backbone").parameters) == (6_350_336, 5_700_512)
 
 
-def test_unused_parameters_are_counted() -> None:
+@pytest.mark.parametrize(("name", "unused"), [("nanodet-m", 9_312), ("nanodet-t", 12_384 + 16_512)])
+def test_unused_parameters_are_counted(name: str, unused: int) -> None:
     with torch.device("meta"):
-        parameters = dict(nanodet_m([str(number) for number in range(80)]).build().named_parameters())
-    unused = [value for name, value in parameters.items() if name.startswith(zoo.entry("nanodet-m").unused_parameters)]
-    assert sum(value.numel() for value in unused) == 9_312
+        parameters = dict(zoo.config(name).build().named_parameters())
+    found = [value for key, value in parameters.items() if key.startswith(zoo.entry(name).unused_parameters)]
+    assert sum(value.numel() for value in found) == unused
+    assert not any(value.requires_grad for value in found)
 
 
-def test_state_has_the_published_keys() -> None:
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("nanodet-m", 421),
+        ("nanodet-t", 450),
+        ("nanodet-g", 187),
+        ("nanodet-efficientnet-lite0", 379),
+        ("nanodet-efficientnet-lite1", 505),
+        ("nanodet-efficientnet-lite2", 541),
+        ("nanodet-repvgg-a0", 404),
+    ],
+)
+def test_state_has_as_many_keys_as_published(name: str, keys: int) -> None:
     with torch.device("meta"):
-        names = list(nanodet_m([str(number) for number in range(80)]).build().state_dict())
-    # The published 421 have one more, the constant 0..7 that the coding computes.
-    assert len(names) == 420
-    assert [sum(name.startswith(part) for name in names) for part in ("backbone.", "neck.", "head.")] == [330, 6, 84]
+        names = list(zoo.config(name).build().state_dict())
+    # The published ones have one more, the constant 0, 1, 2 ... that the coding computes.
+    assert len(names) == keys - 1
 
 
-def test_points_at_the_published_sizes() -> None:
-    for name, points in (("nanodet-m", 2100), ("nanodet-m-416", 3549)):
-        assert measure_cost(zoo.config(name)).part("head").outputs == (f"{points}x112",)
+def test_pictures_are_normalised_as_each_backbone_was_trained() -> None:
+    means = {name: zoo.config(name).normalisation.mean for name in ("nanodet-m", "nanodet-efficientnet-lite1")}
+    assert means == {"nanodet-m": (123.675, 116.28, 103.53), "nanodet-efficientnet-lite1": (127, 127, 127)}

@@ -22,8 +22,8 @@ def test_classes_are_cocos_unless_given() -> None:
 
 
 def test_a_mistyped_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="'nanodet-n'; did you mean 'nanodet-m'"):
-        zoo.entry("nanodet-n")
+    with pytest.raises(UsageError, match="'nanodet-mm'; did you mean 'nanodet-m'"):
+        zoo.entry("nanodet-mm")
 
 
 def test_every_family_has_a_size_for_tests() -> None:

@@ -1,7 +1,7 @@
 """Distribution head: class logits and box distances per point, separate weights on every level.
 
-Generalized Focal Loss, https://arxiv.org/abs/2006.04388, in NanoDet's light form: classes and boxes share one tower of
-depthwise-separable convolutions. Axes: B pictures, A points, C classes.
+Generalized Focal Loss, https://arxiv.org/abs/2006.04388, in NanoDet's light form: classes and boxes share one tower and
+one output convolution. Axes: B pictures, A points, C classes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.class_rows import ClassRows
 from sanderling.models.layers.activations import Activation
+from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.separable import SeparableConv
 from sanderling.ops.tensor.coding import DistributionCoding
 from sanderling.ops.tensor.points import grid_priors
@@ -32,7 +33,9 @@ class DistributionHeadConfig:
 
     kind: Literal["distribution"] = "distribution"
     depth: Annotated[int, Field(ge=0)] = 2
-    """Separable convolutions per level before the output."""
+    """Convolutions per level before the output."""
+    tower: Literal["separable", "plain"] = "separable"
+    """Depthwise-separable convolutions, or plain ones for devices that have more arithmetic than bandwidth."""
     kernel: Literal[3, 5] = 3
     bins: Annotated[int, Field(ge=2)] = 8
     """Values per side, 0..bins-1 cells (the paper's reg_max + 1)."""
@@ -59,13 +62,7 @@ class DistributionHead(nn.Module):
         self.prior_scale, self.prior_offset = config.prior_scale, config.prior_offset
         self.coding = DistributionCoding(config.bins)
         self.cls_convs = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    SeparableConv(width, width, kernel=config.kernel, stride=1, act=config.act)
-                    for _ in range(config.depth)
-                )
-            )
-            for width in features.channels
+            nn.Sequential(*(_tower_step(width, config) for _ in range(config.depth))) for width in features.channels
         )
         outputs = num_classes + 4 * config.bins
         self.gfl_cls = nn.ModuleList(nn.Conv2d(width, outputs, 1) for width in features.channels)
@@ -104,3 +101,9 @@ class DistributionHead(nn.Module):
             coding=self.coding,
             size_hw=size_hw,
         )
+
+
+def _tower_step(width: int, config: DistributionHeadConfig) -> nn.Module:
+    if config.tower == "plain":
+        return ConvNormAct(width, width, config.kernel, act=config.act)
+    return SeparableConv(width, width, kernel=config.kernel, stride=1, act=config.act)

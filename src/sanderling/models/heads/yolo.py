@@ -25,6 +25,7 @@ _PRIOR_OBJECTNESS_LOGIT = -4.595
 """Almost no anchor holds an object: the logit of 0.01."""
 
 Side = Annotated[float, Field(gt=0)]
+Reach = Annotated[float, Field(ge=1)]
 Anchor = tuple[Side, Side]
 
 COCO_ANCHORS: tuple[tuple[Anchor, ...], ...] = (
@@ -42,8 +43,8 @@ class YoloHeadConfig:
     kind: Literal["yolo"] = "yolo"
     anchors: tuple[tuple[Anchor, ...], ...] = COCO_ANCHORS
     """Per level of the neck, finest first, widths and heights in pixels of the network input."""
-    scale_xy: Annotated[float, Field(ge=1)] = 1.0
-    """Reach of the centre's sigmoid in cells; above 1 is "grid sensitive"."""
+    scale_xy: Reach | tuple[Reach, ...] = 1.0
+    """Reach of the centre's sigmoid in cells, one for all levels or one for each; above 1 is "grid sensitive"."""
     size: Literal["exp", "sigmoid_squared"] = "exp"
     iou_aware: bool = False
     """Predict the IoU of each box as well."""
@@ -57,12 +58,17 @@ class YoloHeadConfig:
         """Make the head for a neck's features.
 
         Raises:
-            ModelError: the neck has another number of levels than there are anchors for.
+            ModelError: the neck has another number of levels than there are anchors, or values of `scale_xy`, for.
         """
         if len(self.anchors) != len(features.strides):
             raise ModelError(
                 f"head.anchors: {len(self.anchors)} levels of anchors for a neck with {len(features.strides)} levels "
                 f"(strides {', '.join(map(str, features.strides))}); give anchors for each level, finest first"
+            )
+        if isinstance(self.scale_xy, tuple) and len(self.scale_xy) != len(features.strides):
+            raise ModelError(
+                f"head.scale_xy: {len(self.scale_xy)} values for a neck with {len(features.strides)} levels; give one "
+                "for each level, finest first, or one number for all"
             )
         return YoloHead(features, num_classes, config=self)
 
@@ -75,17 +81,21 @@ class YoloHead(nn.Module):
         self.num_classes = num_classes
         self.strides = features.strides
         self.anchors = config.anchors
-        self.coding = YoloCoding(config.scale_xy, config.size)
+        scales = config.scale_xy
+        self.coding = YoloCoding(
+            tuple(zip(features.strides, scales, strict=True)) if isinstance(scales, tuple) else scales, config.size
+        )
         self.iou_aware, self.iou_power = config.iou_aware, config.iou_power
         outputs = [len(level) * (num_classes + 5 + config.iou_aware) for level in config.anchors]
-        self.outputs = nn.ModuleList(
+        convs = [
             nn.Conv2d(width, rows, 1, bias=config.bias) for width, rows in zip(features.channels, outputs, strict=True)
-        )
-        if config.bias:
-            for output, level in zip(self.outputs, config.anchors, strict=True):
-                nn.init.zeros_(output.bias)
+        ]
+        self.outputs = nn.ModuleList(convs)
+        for conv, level in zip(convs, config.anchors, strict=True):
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
                 with torch.no_grad():
-                    output.bias[len(level) * config.iou_aware :].view(len(level), -1)[:, 4] = _PRIOR_OBJECTNESS_LOGIT
+                    conv.bias[len(level) * config.iou_aware :].view(len(level), -1)[:, 4] = _PRIOR_OBJECTNESS_LOGIT
         self.implicit = config.implicit
         if config.implicit:
             self.implicit_add = nn.ParameterList(nn.Parameter(torch.randn(width) * 0.02) for width in features.channels)

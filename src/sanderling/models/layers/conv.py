@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sanderling.models.layers.activations import Activation, activation
+from sanderling.models.layers.same_padding import SameConv2d
 
 
 class ConvNormAct(nn.Module):
@@ -19,6 +20,7 @@ class ConvNormAct(nn.Module):
         act: the activation.
         eps: of BatchNorm.
         momentum: of BatchNorm, the weight of the new statistics.
+        same: pad as TensorFlow's SAME has it, which differs where the stride is 2 and the size even.
     """
 
     def __init__(
@@ -32,9 +34,14 @@ class ConvNormAct(nn.Module):
         act: Activation,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        same: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.conv = (
+            SameConv2d(channels_in, channels_out, kernel, stride=stride, groups=groups, bias=False)
+            if same
+            else nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        )
         self.norm = nn.BatchNorm2d(channels_out, eps=eps, momentum=momentum)
         self.act = activation(act)
 

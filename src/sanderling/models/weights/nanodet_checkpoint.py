@@ -1,47 +1,28 @@
 """NanoDet's published PyTorch checkpoints (`.pth`, `.ckpt`).
 
-Three things differ from our networks: key prefixes (`fpn.` is our `neck.`), a buffer that our coding computes, and the
-channel order of the first convolution, which was trained on BGR pictures.
+Four things differ from our networks: key prefixes (`fpn.` is our `neck.`), names of some layers, a buffer that our
+coding computes, and the channel order of the first convolution, which was trained on BGR pictures. The branch that
+guides NanoDet-Plus's training (`aux_fpn`, `aux_head`) belongs to no network; its tensors keep their names, so that who
+reads the file can say that they are left out.
 """
 
 from __future__ import annotations
 
-import pickle
-import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
-import torch
 from torch import Tensor
 
 from sanderling.errors import ModelError
 
-_FIRST_CONV = "backbone.conv1.0.weight"
 _COMPUTED = "head.distribution_project.project"
 _AVERAGED = "avg_model."
+_BACKBONE, _NECK = "backbone.", "fpn."
+_TRAINERS = ("module.", _AVERAGED, "model.")
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a PyTorch checkpoint, from `state_dict` where it has one; only arrays, never code.
-
-    Raises:
-        ModelError: the file is missing, cut off, or holds anything but plain containers and tensors.
-    """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such weights file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how odd files were written; what cannot be read is an error
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, OSError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{path}: is no checkpoint of plain tensors, or it is cut off ({first_line[:160]}); nothing in it was run"
-        ) from None
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"{path}: holds no state_dict of tensors")
-    return dict(state)
+def holds_nanodet(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict is a whole detector and not a bare backbone."""
+    return any(_without_prefixes(key).startswith(_BACKBONE) for key in state)
 
 
 def from_nanodet(state: Mapping[str, Tensor], *, source: str) -> dict[str, Tensor]:
@@ -51,19 +32,34 @@ def from_nanodet(state: Mapping[str, Tensor], *, source: str) -> dict[str, Tenso
         ModelError: it is not NanoDet's.
     """
     averaged = {key: value for key, value in state.items() if key.startswith(_AVERAGED)}
-    renamed = {_our_name(key): value for key, value in (averaged or state).items()}
-    renamed.pop(_COMPUTED, None)
-    first = renamed.get(_FIRST_CONV)
-    if first is None or first.ndim != 4:
+    plain = {_without_prefixes(key): value for key, value in (averaged or state).items()}
+    renamed = {_our_name(key, plain.keys()): value for key, value in plain.items() if key != _COMPUTED}
+    # Only the first convolutions see the three colours; RepVGG has two of them side by side.
+    first = [key for key, value in renamed.items() if key.startswith(_BACKBONE) and _sees_colours(value)]
+    if not first:
         raise ModelError(
-            f"{source}: is no NanoDet checkpoint: {_FIRST_CONV!r} is missing among {len(state)} keys "
-            f"(first: {next(iter(state), 'none')!r})"
+            f"{source}: is no NanoDet checkpoint: no convolution of a 'backbone' that takes three channels is among "
+            f"its {len(state)} keys (first: {next(iter(state), 'none')!r})"
         )
-    renamed[_FIRST_CONV] = first.flip(1)
-    return renamed
+    return renamed | {key: renamed[key].flip(1) for key in first}
 
 
-def _our_name(key: str) -> str:
-    for prefix in ("module.", _AVERAGED, "model."):
+def _sees_colours(value: Tensor) -> bool:
+    return value.ndim == 4 and value.shape[1] == 3
+
+
+def _without_prefixes(key: str) -> str:
+    for prefix in _TRAINERS:
         key = key.removeprefix(prefix)
-    return "neck." + key.removeprefix("fpn.").replace(".conv.", ".") if key.startswith("fpn.") else key
+    return key
+
+
+def _our_name(key: str, keys: Collection[str]) -> str:
+    """Our name of a tensor, by its own name and by those beside it."""
+    if key.startswith("aux_"):
+        return key
+    block, conv, rest = key.rpartition(".conv.")
+    if conv and f"{block}.bn.weight" not in keys:
+        key = f"{block}.{rest}"  # their block of a convolution alone is our convolution
+    key = key.replace(".bn.", ".norm.").replace("._", ".")
+    return "neck." + key.removeprefix(_NECK) if key.startswith(_NECK) else key

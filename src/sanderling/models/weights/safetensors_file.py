@@ -13,6 +13,7 @@ from sanderling import __version__, config
 from sanderling.errors import ModelError, SanderlingError
 from sanderling.models.network import DetectorConfig, DetectorNetwork
 from sanderling.models.weights.fit import compare
+from sanderling.models.weights.folded_batchnorm import folded_norms
 
 _CONFIG_KEY, _VERSION_KEY, _FORMAT_VERSION = "sanderling_config", "sanderling_format", "1"
 
@@ -31,6 +32,7 @@ def save_network(network: DetectorNetwork, path: Path, *, extra: Mapping[str, st
         _VERSION_KEY: _FORMAT_VERSION,
         _CONFIG_KEY: json.dumps(config.plain(network.config)),
         "sanderling_version": __version__,
+        **({"batchnorm": "folded"} if folded_norms(network) else {}),
         **(extra or {}),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -79,6 +81,11 @@ def read_config(path: Path) -> DetectorConfig:
         return config.parse(DetectorConfig, json.loads(metadata[_CONFIG_KEY]), source=str(path))
     except (SanderlingError, ValueError) as error:
         raise ModelError(f"{path}: unusable configuration inside: {error}") from None
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a safetensors file carries a configuration of ours."""
+    return _CONFIG_KEY in read_metadata(path)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

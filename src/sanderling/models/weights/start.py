@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from sanderling.errors import ModelError
+from sanderling.models.necks.yoloret import width_of_classes
 from sanderling.models.network import DetectorNetwork
-from sanderling.models.weights.class_outputs import differ_in_classes, keep_boxes, rows_of
+from sanderling.models.weights.class_outputs import count_classes, differ_in_classes, keep_boxes, rows_of
 from sanderling.models.weights.read import read_weights
 
 
@@ -38,13 +40,18 @@ class StartReport:
 def start_from(network: DetectorNetwork, path: Path) -> StartReport:
     """Copy the weights of a file into a network of the same structure.
 
-    Takes our safetensors, NanoDet's checkpoints, and backbone-only state dicts with torchvision's key names.
+    Takes every format that `read_weights` knows; of an ImageNet classifier it takes the backbone.
 
     Raises:
         ModelError: the file cannot be read, or it is of another model: a shape differs where classes play no part, or
             less than the whole backbone is found.
     """
-    tensors = read_weights(path)
+    return start_with(network, read_weights(path, network), source=str(path))
+
+
+def start_with(network: DetectorNetwork, tensors: Mapping[str, Tensor], *, source: str) -> StartReport:
+    """The same from tensors under our names; `source` heads the errors."""
+    tensors = dict(tensors)
     state = network.state_dict()
     outputs = network.class_rows()
     kept: list[str] = []
@@ -62,15 +69,27 @@ def start_from(network: DetectorNetwork, path: Path) -> StartReport:
             remade.append(name)
         else:
             raise ModelError(
-                f"{path}: is of another model than {network.config.name!r}: {name} has shape {tuple(theirs.shape)}, "
-                f"{tuple(ours.shape)} is expected"
+                f"{source}: is of another model than {network.config.name!r}: {name} has shape {tuple(theirs.shape)}, "
+                f"{tuple(ours.shape)} is expected{_width_hint(network, count_classes(tensors, outputs))}"
             )
-    missing = [name for name in state if name not in loaded]
-    no_backbone = [name for name in missing if name.startswith("backbone.") and "num_batches" not in name]
+    # BatchNorm's step counters may be missing: old files have none, nothing reads them.
+    missing = [name for name in state if name not in loaded and not name.endswith(".num_batches_tracked")]
+    no_backbone = [name for name in missing if name.startswith("backbone.")]
     if no_backbone:
         raise ModelError(
-            f"{path}: is of another model than {network.config.name!r}: {len(no_backbone)} tensors of the backbone are "
-            f"not in it, the first is {no_backbone[0]}"
+            f"{source}: is of another model than {network.config.name!r}: {len(no_backbone)} tensors of the backbone "
+            f"are not in it, the first is {no_backbone[0]}"
         )
     network.load_state_dict(loaded, strict=False)
     return StartReport(kept=tuple(kept), remade=tuple(remade), missing=tuple(missing), unexpected=tuple(tensors))
+
+
+def _width_hint(network: DetectorNetwork, file_classes: int | None) -> str:
+    """What helps where other classes also mean another width of the neck."""
+    key, classes = network.config.width_by_classes, len(network.config.class_names)
+    if key is None or file_classes is None or file_classes == classes:
+        return ""
+    return (
+        f". The file is for {file_classes} classes, this network for {classes}, and model.{key} = 'classes'; to start "
+        f"from the file keep its width: --set model.{key}={width_of_classes(file_classes)}"
+    )

@@ -8,9 +8,38 @@ from sanderling.errors import UsageError, nearest
 from sanderling.models.network import DetectorConfig
 from sanderling.models.zoo.coco_classes import COCO_CLASSES
 from sanderling.models.zoo.entry import ZooEntry
+from sanderling.models.zoo.fcos import ENTRIES as _FCOS
+from sanderling.models.zoo.mobiledet import ENTRIES as _MOBILEDET
 from sanderling.models.zoo.nanodet import ENTRIES as _NANODET
+from sanderling.models.zoo.nanodet_plus import ENTRIES as _NANODET_PLUS
+from sanderling.models.zoo.ppyolo import ENTRIES as _PPYOLO
+from sanderling.models.zoo.ssdlite import ENTRIES as _SSDLITE
+from sanderling.models.zoo.timm_backbones import ENTRIES as _TIMM
+from sanderling.models.zoo.yolo_fastest import ENTRIES as _YOLO_FASTEST
+from sanderling.models.zoo.yolor import ENTRIES as _YOLOR
+from sanderling.models.zoo.yoloret import ENTRIES as _YOLORET
+from sanderling.models.zoo.yolov3 import ENTRIES as _YOLOV3
+from sanderling.models.zoo.yolov3_tiny import ENTRIES as _YOLOV3_TINY
+from sanderling.models.zoo.yolov4_tiny import ENTRIES as _YOLOV4_TINY
+from sanderling.models.zoo.yolov7_tiny import ENTRIES as _YOLOV7_TINY
 
-_ENTRIES = {entry.name: entry for system in (_NANODET,) for entry in system}
+_SYSTEMS = (
+    _NANODET,
+    _NANODET_PLUS,
+    _YOLORET,
+    _YOLOV3,
+    _YOLOV3_TINY,
+    _PPYOLO,
+    _YOLOV4_TINY,
+    _YOLOV7_TINY,
+    _YOLO_FASTEST,
+    _YOLOR,
+    _SSDLITE,
+    _MOBILEDET,
+    _FCOS,
+    _TIMM,
+)
+_ENTRIES = {entry.name: entry for system in _SYSTEMS for entry in system}
 
 
 def names() -> list[str]:

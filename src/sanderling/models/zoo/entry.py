@@ -41,6 +41,8 @@ class ZooEntry:
     """Prefixes of parameters that the published network carries and never uses; they are counted."""
     uncounted_parameters: tuple[str, ...] = ()
     """Prefixes of parameters that the published count leaves out."""
+    counts_norms: bool = True
+    """The published count includes BatchNorm's scales and shifts."""
     counts_statistics: bool = False
     """The published count includes BatchNorm's running statistics."""
     counted_classes: int = 80

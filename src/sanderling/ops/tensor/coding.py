@@ -47,12 +47,22 @@ class YoloCoding:
     ("grid sensitive") a centre can lie on the border of its cell.
     """
 
-    scale_xy: float = 1.0
+    scale_xy: float | tuple[tuple[int, float], ...] = 1.0
+    """One for all points, or pairs of stride and scale."""
     size: Literal["exp", "sigmoid_squared"] = "exp"
+
+    def scales(self, strides: Tensor) -> Tensor:
+        """The `scale_xy` (..., A, 1) of points with given strides (..., A)."""
+        if not isinstance(self.scale_xy, tuple):
+            return torch.full_like(strides, self.scale_xy)[..., None]
+        found = torch.ones_like(strides)
+        for stride, scale in self.scale_xy:
+            found = torch.where(strides == stride, scale, found)
+        return found[..., None]
 
     def decode(self, box_logits: Tensor, priors_cxcywh: Tensor, strides: Tensor) -> Tensor:
         """Numbers (..., A, 4) to boxes_xyxy (..., A, 4) in pixels."""
-        cells = self.scale_xy * (box_logits[..., :2].sigmoid() - 0.5)
+        cells = self.scales(strides) * (box_logits[..., :2].sigmoid() - 0.5)
         centres = priors_cxcywh[..., :2] + cells * strides[..., None]
         sizes = box_logits[..., 2:]
         factors = sizes.exp() if self.size == "exp" else (2 * sizes.sigmoid()).square()
@@ -66,7 +76,7 @@ class YoloCoding:
         say.
         """
         centres, sizes = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2, boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
-        places = (centres - priors_cxcywh[..., :2]) / (strides[..., None] * self.scale_xy) + 0.5
+        places = (centres - priors_cxcywh[..., :2]) / (strides[..., None] * self.scales(strides)) + 0.5
         factors = sizes / priors_cxcywh[..., 2:]
         if self.size == "exp":
             raw = factors.clamp(min=1e-9).log()

@@ -1,0 +1,31 @@
+"""The way of YOLO's necks: coarse to fine, each level in front of the next finer map in double size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def top_down(maps: Sequence[Tensor], blocks: Iterable[nn.Module], transitions: Sequence[nn.Module]) -> list[Tensor]:
+    """Run one block per level, coarsest first.
+
+    Args:
+        maps: of the backbone, finest first.
+        blocks: coarsest first; each gives a route to the finer levels and a tip for those who come after the neck.
+        transitions: between two levels, coarsest first; what each makes of the route is doubled in size.
+
+    Returns:
+        the tips, finest first.
+    """
+    tips: list[Tensor] = []
+    x = maps[-1]
+    for level, block in enumerate(blocks):
+        route, tip = block(x)
+        tips.insert(0, tip)
+        if level < len(transitions):
+            doubled = F.interpolate(transitions[level](route), scale_factor=2.0, mode="nearest")
+            x = torch.cat((doubled, maps[-2 - level]), 1)
+    return tips

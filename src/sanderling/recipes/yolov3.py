@@ -1,0 +1,47 @@
+"""YOLOv3 as PaddleDetection trained it on COCO (configs/yolov3, `optimizer_270e`; sheet on compression, section 4)."""
+
+from __future__ import annotations
+
+from sanderling.data.augment import AugmentConfig
+from sanderling.models.network import DetectorConfig
+from sanderling.recipes.run import Run
+from sanderling.recipes.teaching import objective_of
+from sanderling.training.detection import DetectionTaskConfig
+from sanderling.training.loop import LoopConfig
+from sanderling.training.optimizer import SgdConfig
+from sanderling.training.schedule import MultiStepSchedule, Warmup
+
+_LR, _LR_BATCH = 0.001, 64
+
+EXPAND_AND_CROP = AugmentConfig(
+    scale=(0.4, 1.8),
+    stretch=(0.75, 1.33),
+    contrast=(0.5, 1.5),
+    saturation=(0.5, 1.5),
+    hue=18 / 255,
+)
+"""PaddleDetection's for YOLOv3 and PP-YOLO; its expand and crop are stood for by draws of about the same reach."""
+
+
+def yolov3_published(model: DetectorConfig, *, batch: int = 64, epochs: int = 270) -> Run:
+    """SGD, learning rate 0.001 at batch 64, 270 epochs with steps at 216 and 243, 4000 steps of warm-up from nothing.
+
+    The authors start from a backbone trained on ImageNet; give its weights. What a run cannot say: mixup in the first
+    250 epochs, another input size of 320 to 608 for every batch, and no weight decay in MobileNetV1's convolutions.
+
+    Args:
+        model: a YOLOv3.
+        batch: pictures of a batch; the learning rate grows with it.
+        epochs: of the whole training; the steps keep their shares.
+    """
+    return Run(
+        recipe="yolov3-published",
+        model=model,
+        task=DetectionTaskConfig(objective=objective_of(model)),
+        batch=batch,
+        loop=LoopConfig(epochs=epochs, mosaic_off=0, validate_every=10),
+        optimizer=SgdConfig(lr=_LR * batch / _LR_BATCH, momentum=0.9, weight_decay=5e-4, decay_norms=False),
+        schedule=MultiStepSchedule(milestones=(216 / 270, 243 / 270), gamma=0.1),
+        warmup=Warmup(steps=4000, ratio=0.0),
+        augment=EXPAND_AND_CROP,
+    )

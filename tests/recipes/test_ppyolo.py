@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from sanderling.errors import UsageError
+from sanderling.models import zoo
+from sanderling.objectives.yolo import YoloObjectiveConfig
+from sanderling.recipes.named import named
+from sanderling.recipes.ppyolo import PUBLISHED, ppyolo_published
+from sanderling.training.detection import DetectionTaskConfig
+from sanderling.training.optimizer import SgdConfig
+from sanderling.training.schedule import MultiStepSchedule
+
+
+def _objective(name: str) -> YoloObjectiveConfig:
+    task = ppyolo_published(zoo.config(name)).task if name in PUBLISHED else named(f"{name}-published").task
+    assert isinstance(task, DetectionTaskConfig)
+    assert isinstance(task.objective, YoloObjectiveConfig)
+    return task.objective
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "lr", "epochs", "steps"),
+    [
+        ("ppyolo-step-j", 192, 0.01, 405, [243, 324]),
+        ("ppyolo-r50vd-dcn", 192, 0.01, 811, [649, 730]),
+        ("ppyolo-r18vd", 128, 0.004, 270, [162, 216]),
+        ("ppyolo-mobilenetv3-small", 128, 0.005, 270, [162, 216]),
+        ("ppyolo-tiny", 256, 0.005, 650, [430, 540, 610]),
+        ("ppyolov2-r50vd-dcn", 96, 0.005, 365, [243]),
+    ],
+)
+def test_the_published_values(name: str, batch: int, lr: float, epochs: int, steps: list[int]) -> None:
+    run = named(f"{name}-published")
+    assert (run.recipe, run.batch, run.loop.epochs) == ("ppyolo-published", batch, epochs)
+    assert isinstance(run.optimizer, SgdConfig)
+    assert (run.optimizer.lr, run.optimizer.momentum, run.optimizer.weight_decay) == (lr, 0.9, 5e-4)
+    assert not run.optimizer.decay_norms
+    assert isinstance(run.schedule, MultiStepSchedule)
+    assert [round(share * epochs, 6) for share in run.schedule.milestones] == steps
+    assert (run.warmup.steps, run.warmup.ratio, run.loop.clip_norm) == (4000, 0, 35)
+    assert run.ema is not None
+    assert run.ema.decay == 0.9998
+    assert run.runtime.sync_batchnorm
+
+
+def test_the_learning_rate_grows_with_the_batch() -> None:
+    assert ppyolo_published(zoo.config("ppyolo-step-c"), batch=48, epochs=10).optimizer.lr == pytest.approx(0.0025)
+
+
+def test_the_ablation_starts_from_yolov3s_recipe() -> None:
+    for letter in "ab":
+        run = named(f"ppyolo-step-{letter}-published")
+        assert (run.recipe, run.batch, run.ema) == ("yolov3-published", 64, None)
+
+
+def test_what_each_step_is_taught_with() -> None:
+    taught = {letter: _objective(f"ppyolo-step-{letter}") for letter in "abcdefghijk"}
+    assert [taught[letter].iou for letter in "abcd"] == ["none", "none", "none", "iou_squared"]
+    assert [taught[letter].centre for letter in "aef"] == ["bce", "bce", "l1"]
+    assert all(taught[letter] == YoloObjectiveConfig.ppyolo() for letter in "fghijk")
+    assert all(objective.ignore_iou == 0.7 and objective.match_iou is None for objective in taught.values())
+
+
+def test_light_ones_ignore_and_match_more() -> None:
+    reach = {name: _objective(name) for name in ("ppyolo-mobilenetv3-large", "ppyolo-tiny", "ppyolo-r18vd")}
+    assert [(value.ignore_iou, value.match_iou) for value in reach.values()] == [(0.5, 0.25), (0.5, None), (0.7, None)]
+
+
+def test_other_detectors_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"nanodet-m: PP-YOLO's recipe is for ppyolo-r50vd-dcn, .*choose the recipe of"
+    ):
+        ppyolo_published(zoo.config("nanodet-m"))
