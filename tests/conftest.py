@@ -23,4 +23,4 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set up what the options ask for."""
     folder = config.getoption("--resume-in")
     if folder:
-        config.pluginmanager.register(Resume(Path(folder), config.rootpath), "resume")
+        config.pluginmanager.register(Resume(Path(folder), config), "resume")

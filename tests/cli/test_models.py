@@ -40,6 +40,16 @@ def test_one_model_is_shown_by_stage_and_the_zoo_is_not(command_line: CommandLin
     assert json.loads(command_line("models", "show", "nanodet-m", "--json", "-").out)["stages"] == [STAGE]
 
 
+def test_what_was_published_is_shown_as_people_read_it(command_line: CommandLine) -> None:
+    published = {"parameters": 959_348, "macs": 342_200_000.0, "ap": 0.206, "ap50": None}
+    model = {**ENTRY, "parts": PARTS, "stages": [STAGE], "published": published, "published_source": "a README"}
+    command_line.stand_in("models", "show_model", model)
+    shown = command_line("models", "show", "nanodet-m")
+    for words in ("959,348", "342.2 M", "20.6 %", "a README"):
+        assert words in shown.out
+    assert "AP50" not in shown.out
+
+
 def test_an_unknown_name_suggests_the_nearest(command_line: CommandLine) -> None:
     ran = command_line("models", "show", "nanodet-mm")
     assert ran.code == 2

@@ -134,7 +134,7 @@ def test_nanodet_plus_comes_from_its_ncnn_pair_and_from_no_other(tmp_path: Path)
     pair, output = shared_path("weights/nanodet/nanodet-plus-m_416.bin"), tmp_path / "plus.safetensors"
     outcome = import_weights(pair, model="nanodet-plus-m", output=output)
     assert outcome.unexpected == ()
-    # Numbers that a file with BatchNorm folded in holds, by the reference sheet, and BatchNorm's own beside them.
+    # Numbers that a file with BatchNorm folded in holds, by the sheet, and BatchNorm's own beside them.
     state = load_network(output).state_dict()
     held = [name for name in state if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
     scales = [name for name in held if state[name].ndim == 1 and name.endswith(".weight")]

@@ -27,7 +27,8 @@ def test_the_counts_that_ship_meet_the_published_ones() -> None:
 
 def test_the_page_in_the_documents_is_that_of_the_listing() -> None:
     page = Path(__file__).parents[2] / "docs" / "zoo.md"
-    assert page.read_text(encoding="utf-8") == zoo_listing.page_of(zoo_listing.read_listing())
+    written = zoo_listing.page_of(zoo_listing.read_listing(), zoo_listing.list_backbones())
+    assert page.read_text(encoding="utf-8") == written
 
 
 def test_differences_are_written_with_their_sign() -> None:
@@ -52,3 +53,10 @@ def test_differences_are_written_with_their_sign() -> None:
         "- `some`: source: a paper; 12 of the parameters are carried as published and never used; weights: coco."
         in page
     )
+
+
+def test_weights_are_listed_where_they_can_be_had() -> None:
+    listed = {model["name"]: model["pretrained"] for model in zoo_listing.read_listing()}
+    assert listed["nanodet-m"] == ["coco", "imagenet"]
+    assert listed["timm-debug"] == ["imagenet"]
+    assert listed["nanodet-debug"] == []

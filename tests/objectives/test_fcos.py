@@ -132,5 +132,5 @@ def test_weights_of_losses_come_from_the_config() -> None:
 
 def test_a_head_without_centreness_is_refused() -> None:
     predictions = dataclasses.replace(_predictions(1), objectness_logits=None)
-    with pytest.raises(ModelError, match="teaches a centreness and this head has none"):
+    with pytest.raises(ModelError, match="teaches a centreness, the head has none"):
         FcosObjectiveConfig().build()(predictions, random_targets(0, [1], size_hw=SIZE_HW, classes=CLASSES))

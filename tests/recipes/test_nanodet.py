@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sanderling.errors import UsageError
 from sanderling.models import zoo
 from sanderling.objectives.dynamic_distribution import DynamicDistributionObjectiveConfig
 from sanderling.recipes.nanodet import PUBLISHED, PUBLISHED_PLUS, nanodet_plus_published, nanodet_published
@@ -87,3 +88,8 @@ def test_every_size_but_those_for_tests_has_a_recipe() -> None:
     for family, recipes in (("nanodet", PUBLISHED), ("nanodet-plus", PUBLISHED_PLUS)):
         published = {entry.name for entry in zoo.entries() if entry.family == family and entry.published}
         assert set(recipes) == published
+
+
+def test_another_detector_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"fcos-debug: this recipe is for nanodet-m, .*; choose the recipe of its"):
+        nanodet_published(zoo.config("fcos-debug"))

@@ -6,7 +6,9 @@ import importlib
 import pytest
 
 from sanderling.models import zoo
+from sanderling.models.heads.fcos import FcosHeadConfig
 from sanderling.objectives.anchor_ratio import AnchorRatioObjectiveConfig
+from sanderling.objectives.fcos import FcosObjectiveConfig
 from sanderling.objectives.yolo import YoloObjectiveConfig
 from sanderling.recipes.fine_tune import fine_tune
 from sanderling.recipes.teaching import objective_of
@@ -29,6 +31,12 @@ def test_a_family_is_taught_as_its_authors_do() -> None:
 def test_a_detector_of_ones_own_is_taught_by_its_head() -> None:
     own = dataclasses.replace(zoo.config("yoloret-debug"), name="mine")
     assert objective_of(own) == YoloObjectiveConfig.paddle()
+
+
+@pytest.mark.parametrize("name", ["nanodet-plus-debug", "ppyolo-tiny", "yolor-csp-debug"])
+def test_a_named_detector_with_another_head_is_taught_by_that_head(name: str) -> None:
+    swapped = dataclasses.replace(zoo.config(name), head=FcosHeadConfig())
+    assert objective_of(swapped) == FcosObjectiveConfig()
 
 
 def test_every_name_and_family_that_is_told_apart_exists() -> None:

@@ -22,6 +22,7 @@ def test_the_published_values() -> None:
     assert (run.ema, run.loop.clip_norm) == (None, None)
     assert run.task.objective == YoloObjectiveConfig.paddle()
     assert run.augment.mosaic == 0
+    assert run.runtime.sync_batchnorm
 
 
 @pytest.mark.parametrize(("batch", "lr"), [(64, 0.001), (8, 0.000125)])

@@ -102,6 +102,14 @@ def measure_cost(config: DetectorConfig, size_hw: tuple[int, int] | None = None)
     )
 
 
+def count_multiplications(network: nn.Module, size_hw: tuple[int, int]) -> int:
+    """Multiply-adds of a network on torch's meta device for one picture (1, 3, height, width)."""
+    counter = _Multiplications()
+    with counter, torch.inference_mode():
+        network(torch.zeros(1, 3, *size_hw, device="meta"))
+    return counter.total
+
+
 class _Multiplications(TorchFunctionMode):
     """Sums the multiply-adds of the products that run under it; a test holds it to torch's own counter."""
 

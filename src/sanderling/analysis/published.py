@@ -1,14 +1,15 @@
-"""A detector of the zoo counted as its authors counted it."""
+"""A detector or backbone of the zoo counted as its authors counted it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from sanderling.analysis.cost import measure_cost
-from sanderling.models.network import DetectorConfig
+from sanderling.analysis.cost import count_multiplications
+from sanderling.models.zoo.backbones import BackboneEntry, classifier
 from sanderling.models.zoo.entry import ZooEntry
 
 
@@ -28,30 +29,42 @@ def count_as_published(entry: ZooEntry) -> Counted:
     counted where it says so.
     """
     config = entry.make([f"class-{number}" for number in range(entry.counted_classes)]).merged()
-    cost = measure_cost(config)
-    names = _named_sizes(config)
-    left_out = sum(size for name, size in names.items() if name.startswith(entry.uncounted_parameters))
-    if not entry.counts_norms:
-        left_out += _norms(config)
+    with torch.device("meta"):
+        network = config.build().eval()
+    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    norms = 0 if entry.counts_norms else _norms(network)
     return Counted(
-        parameters=cost.parameters - left_out + (_statistics(config) if entry.counts_statistics else 0),
-        unused_parameters=sum(size for name, size in names.items() if name.startswith(entry.unused_parameters)),
-        macs=cost.macs,
+        parameters=sum(sizes.values())
+        - _starting_with(entry.uncounted_parameters, sizes)
+        - norms
+        + (_statistics(network) if entry.counts_statistics else 0),
+        unused_parameters=_starting_with(entry.unused_parameters, sizes),
+        macs=count_multiplications(network, config.picture.size_hw),
     )
 
 
-def _named_sizes(config: DetectorConfig) -> dict[str, int]:
+def count_backbone(entry: BackboneEntry) -> Counted:
+    """Count a backbone at its own input size, with the classification layer where it has classes."""
     with torch.device("meta"):
-        return {name: parameter.numel() for name, parameter in config.build().named_parameters()}
+        network = entry.config.build() if entry.classes is None else classifier(entry.config, entry.classes)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Counted(
+        parameters=parameters - (0 if entry.counts_affine else _norms(network)),
+        unused_parameters=0,
+        macs=count_multiplications(network.eval(), entry.size_hw),
+    )
 
 
-def _norms(config: DetectorConfig) -> int:
-    with torch.device("meta"):
-        norms = [module for module in config.build().modules() if isinstance(module, nn.BatchNorm2d)]
+def _starting_with(prefixes: tuple[str, ...], sizes: Mapping[str, int]) -> int:
+    return sum(size for name, size in sizes.items() if name.startswith(prefixes))
+
+
+def _norms(network: nn.Module) -> int:
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     return sum(parameter.numel() for norm in norms for parameter in norm.parameters())
 
 
-def _statistics(config: DetectorConfig) -> int:
-    with torch.device("meta"):
-        buffers = config.build().named_buffers()
-    return sum(buffer.numel() for name, buffer in buffers if name.endswith((".running_mean", ".running_var")))
+def _statistics(network: nn.Module) -> int:
+    return sum(
+        buffer.numel() for name, buffer in network.named_buffers() if name.endswith((".running_mean", ".running_var"))
+    )

@@ -83,13 +83,15 @@ def _facts(model: dict[str, Any]) -> Table:
     from sanderling.reporting.tables import facts_table
 
     published = model["published"] or {}
+    parameters, macs, ap, ap50 = (published.get(key) for key in ("parameters", "macs", "ap", "ap50"))
     facts = {
         "family": model["family"],
         "classes": model["classes"],
         **{name: f"{part['kind']}: {part['source']}" for name, part in model["parts"].items()},
-        "published parameters": published.get("parameters"),
-        "published multiply-adds": published.get("macs"),
-        "published AP": published.get("ap"),
+        "published parameters": parameters and f"{parameters:,.0f}",
+        "published multiply-adds": macs and f"{macs / 1e6:,.1f} M",
+        "published AP": ap and f"{100 * ap:.1f} %",
+        "published AP50": ap50 and f"{100 * ap50:.1f} %",
         "source of these": model["published_source"],
         "note": model["note"],
         "weights": ", ".join(model["pretrained"] or ()),

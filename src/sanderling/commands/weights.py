@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sanderling.models.network import DetectorConfig, DetectorNetwork
+    from sanderling.models.weights.fit import Fit
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ def import_weights(
     fit = compare(network.state_dict(), tensors)
     if not fit.complete:
         raise ModelError(
-            f"{source}: is no {model}: {fit}; name the model that the file was made for, or start training from what "
-            f"fits: sanderling train {model} --weights {source}"
+            f"{source}: is no {model}: {fit}; name the model that the file was made for"
+            f"{_way_to_start(fit, source, model)}"
         )
     if fit.unexpected:
         logger.warning("%s: %d tensors are left out: %s", source, len(fit.unexpected), listed(fit.unexpected))
@@ -96,6 +97,13 @@ def import_weights(
         class_names=network.config.class_names,
         weights_sha256=state_sha256(network),
     )
+
+
+def _way_to_start(fit: Fit, source: Path, model: str) -> str:
+    """What else can be done with a file that has the whole backbone."""
+    if fit.misshapen or any(name.startswith("backbone.") for name in fit.missing):
+        return ""
+    return f", or start training from what fits: sanderling train {model} --weights {source}"
 
 
 def _with_classes_of(

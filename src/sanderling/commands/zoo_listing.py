@@ -10,9 +10,13 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sanderling
+
+if TYPE_CHECKING:
+    from sanderling.analysis.published import Counted
+    from sanderling.models.zoo.entry import Published, ZooEntry
 
 LISTING = Path(sanderling.__file__).parent / "models" / "zoo" / "listing.json"
 
@@ -31,6 +35,13 @@ A dash means that nothing was published for this form. "Sheet" stands for the fa
 from: their counts were made on the official networks.
 """
 
+_BACKBONES = """## Backbones of the gradient-path papers
+
+Counted as classifiers of 1000 classes (VoVNet: without classes). Each is a backbone for any detector; see
+`sanderling.models.zoo.backbones`.
+
+"""
+
 
 def read_listing() -> list[dict[str, Any]]:
     """The listing as it ships; needs no torch."""
@@ -38,59 +49,105 @@ def read_listing() -> list[dict[str, Any]]:
     return listing
 
 
+def list_backbones() -> list[dict[str, Any]]:
+    """Count the classification backbones of the gradient-path papers: objects as in the listing."""
+    from sanderling.analysis.published import count_backbone
+    from sanderling.models.zoo.backbones import BACKBONES
+
+    return [
+        _model(
+            entry.name,
+            "backbones",
+            entry.size_hw,
+            count_backbone(entry),
+            entry.published,
+            classes=entry.classes,
+            pretrained=(),
+        )
+        for entry in BACKBONES
+    ]
+
+
 def make_listing(names: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Count the zoo, or some of it: one object per model, in the order of the zoo."""
     from sanderling.analysis.published import count_as_published
     from sanderling.models import zoo
 
-    listing = []
-    for entry in zoo.entries():
-        if names is not None and entry.name not in names:
-            continue
-        counted, published = count_as_published(entry), entry.published
-        listing.append(
-            {
-                "name": entry.name,
-                "family": entry.family,
-                "input": list(zoo.config(entry.name).picture.size_hw),
-                "classes": entry.counted_classes,
-                "parameters": counted.parameters,
-                "unused_parameters": counted.unused_parameters,
-                "macs": counted.macs,
-                "published": published
-                and {
-                    "ap": published.ap,
-                    "ap50": published.ap50,
-                    "parameters": published.parameters,
-                    "parameters_step": published.parameters_step,
-                    "macs": published.macs,
-                    "macs_step": published.macs_step,
-                },
-                "published_source": published and published.source,
-                "note": published.note if published else "",
-                "pretrained": list(entry.pretrained),
-            }
+    return [
+        _model(
+            entry.name,
+            entry.family,
+            zoo.config(entry.name).picture.size_hw,
+            count_as_published(entry),
+            entry.published,
+            classes=entry.counted_classes,
+            pretrained=(*entry.pretrained, *(["imagenet"] if _has_imagenet(entry) else [])),
         )
-    return listing
+        for entry in zoo.entries()
+        if names is None or entry.name in names
+    ]
+
+
+def _has_imagenet(entry: ZooEntry) -> bool:
+    """Whether `train --pretrained imagenet` finds weights for the backbone."""
+    from sanderling.models.weights.imagenet import imagenet_source
+
+    return imagenet_source(entry.make(("object",)).backbone) is not None
+
+
+def _model(
+    name: str,
+    family: str,
+    size_hw: tuple[int, int],
+    counted: Counted,
+    published: Published | None,
+    *,
+    classes: int | None,
+    pretrained: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "family": family,
+        "input": list(size_hw),
+        "classes": classes,
+        "parameters": counted.parameters,
+        "unused_parameters": counted.unused_parameters,
+        "macs": counted.macs,
+        "published": published
+        and {
+            "ap": published.ap,
+            "ap50": published.ap50,
+            "parameters": published.parameters,
+            "parameters_step": published.parameters_step,
+            "macs": published.macs,
+            "macs_step": published.macs_step,
+        },
+        "published_source": published and published.source,
+        "note": published.note if published else "",
+        "pretrained": list(pretrained),
+    }
 
 
 def write_listing(*, page: Path) -> None:
     """Count the zoo and write the listing and its page."""
     listing = make_listing()
     LISTING.write_text(json.dumps(listing, indent=1) + "\n", encoding="utf-8")
-    page.write_text(page_of(listing), encoding="utf-8")
+    page.write_text(page_of(listing, list_backbones()), encoding="utf-8")
 
 
-def page_of(listing: Sequence[dict[str, Any]]) -> str:
-    """The page of the zoo in Markdown, a table and notes per family."""
+def page_of(listing: Sequence[dict[str, Any]], backbones: Sequence[dict[str, Any]] = ()) -> str:
+    """The page of the zoo in Markdown: a table and notes per family, then the backbones counted as classifiers."""
     parts = [_HEAD]
     for family, models in groupby(listing, key=lambda model: model["family"]):
         parts.append("\n".join(_section(family, list(models))))
+    if backbones:
+        parts.append(_BACKBONES + "\n".join(_section("", list(backbones))))
     return "\n".join(parts)
 
 
 def _section(family: str, models: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield f"## {family}\n"
+    if family:
+        yield f"## {family}\n"
     yield "| name | input | parameters | published | difference | M multiply-adds | published | difference | AP |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
     for model in models:

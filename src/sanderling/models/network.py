@@ -17,7 +17,6 @@ from sanderling.models.backbones.csp_darknet import CspDarknetConfig
 from sanderling.models.backbones.csp_resnet import CspResNetConfig, PlainResNetConfig
 from sanderling.models.backbones.csp_tiny import CspTinyConfig
 from sanderling.models.backbones.custom_csp import CustomCspConfig
-from sanderling.models.backbones.darknet53 import DarkNet53Config
 from sanderling.models.backbones.densenet import DenseNetConfig
 from sanderling.models.backbones.efficientnet import EfficientNetConfig
 from sanderling.models.backbones.efficientnet_lite import EfficientNetLiteConfig
@@ -68,7 +67,6 @@ BackboneConfig = Annotated[
     | CspResNetConfig
     | CspTinyConfig
     | CustomCspConfig
-    | DarkNet53Config
     | DenseNetConfig
     | EfficientNetConfig
     | EfficientNetLiteConfig

@@ -17,6 +17,8 @@ from sanderling.objectives.assigners.atss import Assignment, assign_atss
 from sanderling.objectives.losses.distribution_focal import distribution_focal
 from sanderling.objectives.losses.giou import giou_loss
 from sanderling.objectives.losses.quality_focal import background_focal, quality_focal
+from sanderling.objectives.own_head import expect_coding
+from sanderling.ops.tensor.coding import DistributionCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
@@ -53,12 +55,16 @@ class DistributionObjective:
         count positives, each as much as its detached best class score, and are divided by the sum of these (at least
         1); the weights of the targets multiply losses and not divisors. Both divisors are means over the processes of
         a distributed run. Computed in float32, under autocast too.
+
+        Raises:
+            ModelError: the head codes boxes in another way.
         """
         with torch.autocast(predictions.class_logits.device.type, enabled=False):
             return self._losses(predictions, targets)
 
     def _losses(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         config = self.config
+        expect_coding(predictions, DistributionCoding, objective=config.kind)
         with torch.no_grad():
             assigned = assign_atss(
                 targets,

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from sanderling.objectives.assigners.dsla import assign_dsla
 from sanderling.objectives.distribution import distribution_losses
+from sanderling.objectives.own_head import expect_coding
+from sanderling.ops.tensor.coding import DistributionCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
@@ -53,11 +55,15 @@ class DynamicDistributionObjective:
 
         The class loss is divided by the number of positives, box losses by the sum of the positives' confidences, both
         at least 1 and means over the processes of a distributed run. Computed in float32, under autocast too.
+
+        Raises:
+            ModelError: the head codes boxes in another way.
         """
         with torch.autocast(predictions.class_logits.device.type, enabled=False):
             return self._losses(predictions, targets, guidance)
 
     def _losses(self, predictions: Predictions, targets: Targets, guidance: Predictions | None) -> dict[str, Tensor]:
+        expect_coding(predictions, DistributionCoding, objective=self.config.kind)
         judge = predictions if guidance is None else guidance
         with torch.no_grad():
             assigned, quality = assign_dsla(

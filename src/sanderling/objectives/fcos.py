@@ -17,6 +17,8 @@ from sanderling.errors import ModelError
 from sanderling.objectives.assigners.centre_sampling import assign_centre_sampling
 from sanderling.objectives.losses.focal import focal_negative, focal_positive
 from sanderling.objectives.losses.giou import giou_loss
+from sanderling.objectives.own_head import expect_coding
+from sanderling.ops.tensor.coding import DistanceCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
@@ -62,15 +64,16 @@ class FcosObjective:
         losses and not divisors. Computed in float32, under autocast too.
 
         Raises:
-            ModelError: the head says no centreness.
+            ModelError: the head codes boxes in another way, or says no centreness.
         """
         with torch.autocast(predictions.class_logits.device.type, enabled=False):
             return self._losses(predictions, targets)
 
     def _losses(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         config = self.config
+        expect_coding(predictions, DistanceCoding, objective=config.kind)
         if predictions.objectness_logits is None:
-            raise ModelError("objective.kind = 'fcos' teaches a centreness and this head has none; use an fcos head")
+            raise ModelError("task.objective.kind: fcos teaches a centreness, the head has none; use an fcos head")
         class_logits, box_logits = predictions.class_logits.float(), predictions.box_logits.float()
         with torch.no_grad():
             assigned = assign_centre_sampling(

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from sanderling.objectives.assigners.max_iou import assign_max_iou
 from sanderling.objectives.losses.focal import focal_negative, focal_positive
+from sanderling.objectives.own_head import expect_coding
+from sanderling.ops.tensor.coding import SsdCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
@@ -55,12 +57,16 @@ class SsdObjective:
         Class loss counts every point, box loss the positives and the mean of its four numbers. Both are divided by the
         number of positives of the batch (at least 1, a mean over the processes of a distributed run); the weights of
         the targets multiply losses and not the divisor. Computed in float32, under autocast too.
+
+        Raises:
+            ModelError: the head codes boxes in another way.
         """
         with torch.autocast(predictions.class_logits.device.type, enabled=False):
             return self._losses(predictions, targets)
 
     def _losses(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         config = self.config
+        expect_coding(predictions, SsdCoding, objective=config.kind)
         class_logits, box_logits = predictions.class_logits.float(), predictions.box_logits.float()
         with torch.no_grad():
             assigned = assign_max_iou(targets, predictions.priors_cxcywh, threshold=config.match_iou)

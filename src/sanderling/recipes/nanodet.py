@@ -1,4 +1,4 @@
-"""NanoDet and NanoDet-Plus as their authors trained them on COCO (configs of v1.0; reference sheet, section 7).
+"""NanoDet and NanoDet-Plus as their authors trained them on COCO (configs of v1.0; sheet on NanoDet, section 7).
 
 All start their backbones from ImageNet weights; scale and shift apply to every picture, as in v1 of the code (v0.x
 applied each to every other one).
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sanderling.data.augment import AugmentConfig
+from sanderling.errors import UsageError
 from sanderling.models.network import DetectorConfig
 from sanderling.recipes.run import Run
 from sanderling.recipes.teaching import objective_of
@@ -95,7 +96,12 @@ def nanodet_published(model: DetectorConfig, *, batch: int | None = None, epochs
         model: a size of NanoDet, by its name.
         batch: pictures of a batch, the published number without it; the learning rate grows with it.
         epochs: of the whole training, the published number without it; the steps keep their shares.
+
+    Raises:
+        UsageError: it is another detector.
     """
+    if model.name not in _SGD:
+        raise UsageError(f"{model.name}: this recipe is for {', '.join(PUBLISHED)}; choose the recipe of its family")
     size = _SGD[model.name]
     batch = batch or size.batch
     return Run(

@@ -1,6 +1,6 @@
 """PP-YOLO, its steps C to K, its light relatives and PP-YOLOv2 as PaddleDetection trained them on COCO.
 
-Configs in configs/ppyolo, release/2.7; reference sheet on PP-YOLO, sections 3 and 7. Steps A and B are YOLOv3's recipe.
+Configs in configs/ppyolo, release/2.7; sheet on PP-YOLO, sections 3 and 7. Steps A and B are YOLOv3's recipe.
 """
 
 from __future__ import annotations

@@ -54,12 +54,13 @@ _BY_HEAD: Mapping[type, ObjectiveConfig] = {
 def objective_of(model: DetectorConfig) -> ObjectiveConfig:
     """The objective that a detector is taught with unless a run says otherwise.
 
+    With another head than that of its name a detector is taught by its head.
+
     >>> from sanderling.models import zoo
     >>> objective_of(zoo.config("nanodet-m")).kind
     'distribution'
     """
-    if model.name in _BY_NAME:
-        return _BY_NAME[model.name]
-    family = zoo.entry(model.name).family if model.name in zoo.names() else None
-    by_family = _BY_FAMILY.get(family) if family is not None else None
-    return by_family if by_family is not None else _BY_HEAD[type(model.head)]
+    by_head = _BY_HEAD[type(model.head)]
+    if model.name not in zoo.names() or type(zoo.config(model.name).head) is not type(model.head):
+        return by_head
+    return _BY_NAME.get(model.name) or _BY_FAMILY.get(zoo.entry(model.name).family) or by_head

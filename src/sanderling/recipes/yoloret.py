@@ -1,6 +1,6 @@
 """YOLO-ReT as its authors trained it: two runs, the first with the backbone as ImageNet left it.
 
-https://arxiv.org/abs/2110.13713, section 4.1, and the code; reference sheet on YOLO-ReT, section 7.
+https://arxiv.org/abs/2110.13713, section 4.1, and the code; sheet on YOLO-ReT, section 7.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from sanderling.recipes.teaching import objective_of
 from sanderling.training.detection import DetectionTaskConfig
 from sanderling.training.loop import LoopConfig
 from sanderling.training.optimizer import SgdConfig
+from sanderling.training.runtime import RuntimeConfig
 from sanderling.training.schedule import MultiStepSchedule, Warmup
 
 _LR, _LR_BATCH = 0.001, 64
@@ -44,4 +45,5 @@ def yolov3_published(model: DetectorConfig, *, batch: int = 64, epochs: int = 27
         schedule=MultiStepSchedule(milestones=(216 / 270, 243 / 270), gamma=0.1),
         warmup=Warmup(steps=4000, ratio=0.0),
         augment=EXPAND_AND_CROP,
+        runtime=RuntimeConfig(sync_batchnorm=True),
     )

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sanderling.models.backbones.csp_darknet import CspDarknet, CspDarknetConfig
 from sanderling.models.features import FeatureSpec
@@ -30,10 +31,44 @@ def test_maps_have_the_promised_channels_and_strides(form: str) -> None:
     assert [tuple(x.shape) for x in maps] == [(2, 8, 12, 20), (2, 10, 6, 10), (2, 12, 3, 5)]
 
 
+def test_layers_of_the_residual_form_are_darknets_one_after_another() -> None:
+    torch.manual_seed(0)
+    config = CspDarknetConfig(
+        stem=4, channels=(8, 16, 32, 64, 128), repeats=(1, 1, 2, 1, 2), stages="residual", act="leaky_relu", eps=1e-5
+    )
+    network = config.build().eval()
+    convs = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias)
+        norm.running_mean.normal_()  # type: ignore[union-attr]
+        norm.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+    steps = iter(zip(convs, norms, strict=True))
+
+    def layer(x: Tensor, *, stride: int = 1) -> Tensor:
+        conv, norm = next(steps)
+        x = F.conv2d(x, conv.weight, stride=stride, padding=conv.weight.shape[-1] // 2)
+        x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        return F.leaky_relu(x, 0.1)
+
+    images = torch.randn(2, 3, 96, 160)
+    x = layer(images)
+    maps = []
+    for count in config.repeats:
+        x = layer(x, stride=2)
+        for _ in range(count):
+            x = x + layer(layer(x))
+        maps.append(x)
+    assert next(steps, None) is None
+    for found, expected in zip(network(images), maps[-3:], strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        # Reference sheet on gradient paths, section 4.5: backbones alone.
+        # Sheet on gradient paths, section 4.5: backbones alone.
         ("residual", 40_584_928),
         ("csp", 26_596_192),
         ("csp_fusion_first", 26_246_112),

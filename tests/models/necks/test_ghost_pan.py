@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional as F
 
+from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.necks.ghost_pan import GhostPanConfig
 
@@ -47,3 +49,8 @@ def test_without_the_extra_level_there_are_as_many_as_the_backbone_has() -> None
 def test_two_levels_are_enough() -> None:
     neck = GhostPanConfig(channels=8).build(FeatureSpec((10, 14), (16, 32))).eval()
     assert [tuple(x.shape[2:]) for x in neck(_maps()[1:])] == [(6, 10), (3, 5), (2, 3)]
+
+
+def test_levels_whose_strides_do_not_double_are_refused() -> None:
+    with pytest.raises(ModelError, match="'ghost_pan': gets levels of stride 8, 32"):
+        GhostPanConfig(channels=8).build(FeatureSpec((6, 14), (8, 32)))

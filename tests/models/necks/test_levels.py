@@ -4,7 +4,7 @@ import pytest
 
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
-from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.levels import expect_doubling, expect_one_each
 
 
 @pytest.mark.parametrize("strides", [(8, 16), (4, 8, 16, 32), (16, 32, 64)])
@@ -17,3 +17,19 @@ def test_others_are_refused(strides: tuple[int, ...]) -> None:
     listed = ", ".join(map(str, strides))
     with pytest.raises(ModelError, match=rf"neck\.kind = 'fpn': gets levels of stride {listed}; .*twice the stride"):
         expect_doubling(FeatureSpec((4,) * len(strides), strides), kind="fpn")
+
+
+@pytest.mark.parametrize(("strides", "levels", "words"), [((8, 16, 32), 2, "two"), ((16, 32), 3, "three")])
+def test_another_number_of_levels_is_refused(strides: tuple[int, ...], levels: int, words: str) -> None:
+    features = FeatureSpec((4,) * len(strides), strides)
+    expect_doubling(features, kind="fpn", levels=len(strides))
+    with pytest.raises(ModelError, match=f"it takes {words}, each of twice"):
+        expect_doubling(features, kind="fpn", levels=levels)
+
+
+def test_a_setting_has_one_width_for_each_level() -> None:
+    features = FeatureSpec((4, 4), (16, 32))
+    expect_one_each(features, (8, 12), key="neck.channels")
+    words = r"neck\.channels = \(8, 12, 16\): 3 widths for 2 levels \(strides 16, 32\); give one for each"
+    with pytest.raises(ModelError, match=words):
+        expect_one_each(features, (8, 12, 16), key="neck.channels")

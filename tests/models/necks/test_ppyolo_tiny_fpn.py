@@ -52,7 +52,7 @@ def test_switches_leave_pooling_and_drop_block_out() -> None:
 
 
 def test_one_width_for_each_level() -> None:
-    with pytest.raises(ModelError, match=r"neck.channels = \(96, 128, 160\): 3 widths for a backbone with 2 levels"):
+    with pytest.raises(ModelError, match=r"neck.channels = \(96, 128, 160\): 3 widths for 2 levels"):
         PpyoloTinyFpnConfig().build(FeatureSpec((56, 80), (16, 32)))
 
 

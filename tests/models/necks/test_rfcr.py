@@ -66,7 +66,7 @@ def test_weights_of_the_sum_start_at_one_and_nothing_has_a_bias() -> None:
 
 
 def test_parameters_of_the_published_sizes() -> None:
-    # Reference sheet, section 3.
+    # Sheet on YOLO-ReT, section 3.
     for channels, count in (((24, 24, 72, 120), 17_620), ((32, 48, 136, 224), 27_220), ((32, 48, 136, 232), 27_604)):
         module = RfcrConfig().build(FeatureSpec(channels, (4, 8, 16, 32)))
         assert sum(value.numel() for value in module.parameters()) == count

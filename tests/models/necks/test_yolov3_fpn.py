@@ -75,7 +75,7 @@ def test_the_backbones_maps_are_left_alone() -> None:
 
 
 def test_widths_for_another_number_of_levels_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"neck\.channels = \(4, 6, 8\): 3 widths for a backbone with 2 levels"):
+    with pytest.raises(ModelError, match=r"neck\.channels = \(4, 6, 8\): 3 widths for 2 levels"):
         CONFIG.build(FeatureSpec((6, 10), (8, 16)))
 
 

@@ -94,6 +94,14 @@ def test_large_arrays_in_pieces_become_whole(tmp_path: Path) -> None:
         read_pdparams(_written(tmp_path, content))
 
 
+def _doubled() -> tuple[Any, ...]:
+    """Small in a file; printing or hashing it takes longer than anyone waits."""
+    doubled: tuple[Any, ...] = ()
+    for _ in range(60):
+        doubled = (doubled, doubled)
+    return doubled
+
+
 def _hostile(trace: Path) -> dict[str, object]:
     """Files that would make the file `trace`, or worse, if they were trusted."""
     command, code = f"touch {trace}", f"open({str(trace)!r}, 'w').close()"
@@ -120,6 +128,11 @@ def _hostile(trace: Path) -> dict[str, object]:
         "a text called": b"\x80\x02X\x01\x00\x00\x00aK\x01\x85R.",
         "bytes called": b"\x80\x03C\x01a)R.",
         "a tuple of a dictionary": b"\x80\x02c__builtin__\ntuple\n}\x85R.",
+        "a tuple of tuples without end as a number type": {"a": Calls(np.dtype, _doubled())},
+        "the same as the name of a piece": {
+            "a": WEIGHT,
+            "UnpackBigParamInfor@@": {"w": {"OriginShape": (2, 3), "slices": [_doubled()]}},
+        },
         "a foreign encoding": b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R.",
     }
 
@@ -200,3 +213,16 @@ def test_missing_and_gigantic_files_are_named(tmp_path: Path) -> None:
         file.truncate((1 << 30) + 1)
     with pytest.raises(ModelError, match="is larger than 1024 MiB"):
         read_pdparams(path)
+
+
+def test_a_small_file_does_not_become_a_large_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sanderling.models.weights.pdparams._LARGEST_BYTES", 1 << 20)
+    block = np.zeros(1 << 16, dtype=np.float32)  # a quarter of what is read at most
+    many = {str(number): block for number in range(4)}
+    assert len(read_pdparams(_written(tmp_path, many))) == 4
+    with pytest.raises(ModelError, match="one of them under many names, are larger than 1 MiB"):
+        read_pdparams(_written(tmp_path, many | {"one more": block}))
+    text = b"X" + (1 << 18).to_bytes(4, "little") + b"a" * (1 << 18)
+    arguments = text + b"X\x06\x00\x00\x00latin1\x86\x94"
+    with pytest.raises(ModelError, match="more than 1 MiB of bytes out of texts"):
+        read_pdparams(_written(tmp_path, b"\x80\x04" + arguments + b"c_codecs\nencode\nh\x00R" * 5 + b"."))

@@ -82,3 +82,20 @@ def test_a_file_of_anything_else_is_one_error_whatever_it_is_called(tmp_path: Pa
             read_weights(path, zoo.config("nanodet-debug").build())
     with pytest.raises(ModelError, match="no such weights file"):
         read_weights(tmp_path / f"none{suffix}", trained_like())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, bad: float) -> None:
+    network = trained_like()
+    name, tensor = next(item for item in network.state_dict().items() if item[0].endswith("weight"))
+    tensor.view(-1)[3] = bad
+    save_network(network, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=rf"a\.safetensors: {name} holds NaN or infinity"):
+        read_weights(tmp_path / "a.safetensors", trained_like())
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.cfg", r"name the \.weights file"), ("a.onnx", "exported graph")])
+def test_files_without_weights_are_told_apart(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_bytes(b"[net]")
+    with pytest.raises(ModelError, match=said):
+        read_weights(tmp_path / name, trained_like())

@@ -52,7 +52,9 @@ def test_files_of_other_kinds_are_refused(tmp_path: Path, content: bytes) -> Non
         read_state_dict(path)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"state_dict": {}}, {"state_dict": {"a": 1}}, {"epoch": 3}])
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"state_dict": {}}, {"state_dict": {"a": 1}}, {"epoch": 3}, {1: torch.zeros(2)}]
+)
 def test_checkpoints_without_tensors_are_refused(tmp_path: Path, content: object) -> None:
     path = tmp_path / "empty.pth"
     torch.save(content, path)
@@ -64,3 +66,26 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(ModelError, match="no such weights file"):
             read_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(1).expand(10**6, 3, 10**4, 10**3),  # would be 120 TB
+        torch.ones(2, 3).to_sparse(),
+        torch.ones(2, 3, device="meta"),
+        torch.ones(2, 3, dtype=torch.complex64),
+    ],
+    ids=["larger than stored", "sparse", "without numbers", "complex"],
+)
+def test_tensors_that_are_not_plain_are_named(tmp_path: Path, tensor: torch.Tensor) -> None:
+    path = tmp_path / "odd.pth"
+    torch.save({"state_dict": {FIRST: tensor}}, path)
+    with pytest.raises(ModelError, match=r"odd\.pth: backbone\.conv1\.0\.weight is no plain tensor"):
+        read_state_dict(path)
+
+
+def test_views_of_one_storage_are_plain_tensors(tmp_path: Path) -> None:
+    path, whole = tmp_path / "views.pth", torch.arange(6.0)
+    torch.save({"a": whole[:3], "b": whole[3:].view(1, 3)}, path)
+    assert read_state_dict(path)["b"].tolist() == [[3, 4, 5]]

@@ -55,7 +55,7 @@ def test_debug_sizes_that_are_compared_differ_in_their_stages_only(
 @pytest.mark.parametrize(
     ("name", "convolutions"),
     [
-        # Reference sheet on gradient paths, section 2.8.
+        # Sheet on gradient paths, section 2.8.
         ("yolor-v3", 75),
         ("yolor-v3-spp", 76),
         ("yolor-csp", 115),

@@ -1,7 +1,7 @@
 """ResNet-50 and ResNeXt-50 as CSPNet compares them, plain and cross stage partial: maps of strides 8, 16 and 32.
 
 https://arxiv.org/abs/1911.11929, figure 5, in Darknet's form: nothing projects an identity, so that the sum of unlike
-widths is an asymmetric one. Layers by the reference sheet on gradient paths, section 3.3.
+widths is an asymmetric one. Layers by the sheet on gradient paths, section 3.3.
 """
 
 from __future__ import annotations

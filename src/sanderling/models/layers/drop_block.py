@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+BlockSide = Literal[3, 5, 7]
+"""Cells of a square's side; odd, so that a square has a middle."""
 
 
 class DropBlock(nn.Module):
@@ -13,7 +18,7 @@ class DropBlock(nn.Module):
     so that about `1 - keep` of the cells are lost. In eval mode nothing happens.
     """
 
-    def __init__(self, block: int = 3, keep: float = 0.9) -> None:
+    def __init__(self, block: BlockSide = 3, keep: float = 0.9) -> None:
         super().__init__()
         self.block, self.keep = block, keep
 

@@ -19,6 +19,7 @@ from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.ghost import GhostBottleneck
 from sanderling.models.layers.separable import SeparableConv
+from sanderling.models.necks.levels import expect_doubling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,12 @@ class GhostPanConfig:
     act: Activation = "leaky_relu"
 
     def build(self, features: FeatureSpec) -> GhostPan:
-        """Make the neck for a backbone's features."""
+        """Make the neck for a backbone's features.
+
+        Raises:
+            ModelError: the levels' strides do not double.
+        """
+        expect_doubling(features, kind=self.kind)
         return GhostPan(
             features, channels=self.channels, kernel=self.kernel, extra_level=self.extra_level, act=self.act
         )

@@ -16,10 +16,10 @@ from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.coord_conv import CoordConv, CoordGrid
-from sanderling.models.layers.drop_block import DropBlock
+from sanderling.models.layers.drop_block import BlockSide, DropBlock
 from sanderling.models.layers.pyramid_pool import PyramidPool
 from sanderling.models.necks.levels import expect_doubling
-from sanderling.models.necks.top_down import top_down
+from sanderling.models.necks.top_down import RouteAndTip, top_down
 
 _POOLED = (5, 9, 13)
 
@@ -40,7 +40,7 @@ class PpyoloFpnConfig:
     pyramid_pool: bool = False
     """Maxima over 5x5, 9x9 and 13x13 cells beside the coarsest map."""
     drop_block: bool = False
-    drop_block_size: Annotated[int, Field(gt=0)] = 3
+    drop_block_size: BlockSide = 3
     keep: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the cells that DropBlock leaves."""
     act: Activation = "leaky_relu"
@@ -74,19 +74,6 @@ class PpyoloFpn(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Maps of the backbone to as many maps, finest first."""
         return top_down(maps, self.blocks, list(self.transitions))
-
-
-class RouteAndTip(nn.Module):
-    """Layers to the route, which goes on to the finer levels, and from there one more to the tip, for the head."""
-
-    def __init__(self, route: nn.Module, tip: nn.Module) -> None:
-        super().__init__()
-        self.route, self.tip = route, tip
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A map to route and tip of its size."""
-        route = self.route(x)
-        return route, self.tip(route)
 
 
 def pooled_conv(channels_in: int, channels_out: int, *, act: Activation) -> nn.Sequential:

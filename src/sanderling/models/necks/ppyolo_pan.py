@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
-from sanderling.models.layers.drop_block import DropBlock
+from sanderling.models.layers.drop_block import BlockSide, DropBlock
 from sanderling.models.necks.levels import expect_doubling
 from sanderling.models.necks.ppyolo_fpn import pooled_conv
 from sanderling.models.necks.top_down import top_down
@@ -34,7 +34,7 @@ class PpyoloPanConfig:
     pyramid_pool: bool = True
     """Pooling instead of the second 3x3 of the coarsest level on the way to fine."""
     drop_block: bool = True
-    drop_block_size: Annotated[int, Field(gt=0)] = 3
+    drop_block_size: BlockSide = 3
     keep: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the cells that DropBlock leaves."""
     act: Activation = "mish"

@@ -11,14 +11,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
-from sanderling.models.layers.drop_block import DropBlock
-from sanderling.models.necks.levels import expect_doubling
-from sanderling.models.necks.ppyolo_fpn import RouteAndTip, pooled_conv
-from sanderling.models.necks.top_down import top_down
+from sanderling.models.layers.drop_block import BlockSide, DropBlock
+from sanderling.models.necks.levels import expect_doubling, expect_one_each
+from sanderling.models.necks.ppyolo_fpn import pooled_conv
+from sanderling.models.necks.top_down import RouteAndTip, top_down
 
 _KERNEL = 5
 
@@ -33,7 +32,7 @@ class PpyoloTinyFpnConfig:
     pyramid_pool: bool = True
     """Maxima over 5x5, 9x9 and 13x13 cells beside the coarsest map of the backbone."""
     drop_block: bool = True
-    drop_block_size: Annotated[int, Field(gt=0)] = 3
+    drop_block_size: BlockSide = 3
     keep: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the cells that DropBlock leaves."""
     act: Activation = "leaky_relu"
@@ -45,12 +44,7 @@ class PpyoloTinyFpnConfig:
             ModelError: another number of levels than there are widths for, or their strides do not double.
         """
         expect_doubling(features, kind=self.kind)
-        if len(self.channels) != len(features.strides):
-            raise ModelError(
-                f"neck.channels = {self.channels}: {len(self.channels)} widths for a backbone with "
-                f"{len(features.strides)} levels (strides {', '.join(map(str, features.strides))}); give one for each "
-                "level, finest first"
-            )
+        expect_one_each(features, self.channels, key="neck.channels")
         return PpyoloTinyFpn(features, config=self)
 
 

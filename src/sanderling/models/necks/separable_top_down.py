@@ -13,11 +13,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.pyramid_pool import PyramidPool
+from sanderling.models.necks.levels import expect_doubling
 
 Channels = Annotated[int, Field(gt=0)]
 Step = Literal["depthwise"] | Channels
@@ -46,11 +46,7 @@ class SeparableTopDownConfig:
         Raises:
             ModelError: there are not two levels, the second of twice the stride of the first.
         """
-        if len(features.strides) != 2 or features.strides[1] != 2 * features.strides[0]:
-            raise ModelError(
-                f"neck.kind = 'separable_top_down': gets levels of stride {', '.join(map(str, features.strides))}; it "
-                "takes two, the second of twice the stride of the first, for example 16 and 32"
-            )
+        expect_doubling(features, kind=self.kind, levels=2)
         return SeparableTopDown(features, config=self)
 
 

@@ -17,6 +17,7 @@ from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation, activation
 from sanderling.models.layers.conv import ConvNormAct
+from sanderling.models.necks.levels import expect_doubling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +35,7 @@ class TinyPrnConfig:
             ModelError: there are not two levels, the second of twice the stride of the first, or the first one has
                 fewer channels than the fine level.
         """
-        if len(features.strides) != 2 or features.strides[1] != 2 * features.strides[0]:
-            raise ModelError(
-                f"neck.kind = 'tiny_prn': gets levels of stride {', '.join(map(str, features.strides))}; it takes two, "
-                "the second of twice the stride of the first, for example 16 and 32"
-            )
+        expect_doubling(features, kind=self.kind, levels=2)
         if features.channels[0] < self.width // 2:
             raise ModelError(
                 f"neck.width = {self.width}: half of it is taken from the fine map, which has {features.channels[0]} "

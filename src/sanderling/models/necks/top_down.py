@@ -29,3 +29,16 @@ def top_down(maps: Sequence[Tensor], blocks: Iterable[nn.Module], transitions: S
             doubled = F.interpolate(transitions[level](route), scale_factor=2.0, mode="nearest")
             x = torch.cat((doubled, maps[-2 - level]), 1)
     return tips
+
+
+class RouteAndTip(nn.Module):
+    """Layers to the route, which goes on to the finer levels, and from there one more to the tip, for the head."""
+
+    def __init__(self, route: nn.Module, tip: nn.Module) -> None:
+        super().__init__()
+        self.route, self.tip = route, tip
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A map to route and tip of its size."""
+        route = self.route(x)
+        return route, self.tip(route)

@@ -22,7 +22,7 @@ from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.inverted_residual import InvertedResidual
-from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.levels import expect_doubling, expect_one_each
 
 _EPS = 1e-3
 
@@ -39,7 +39,8 @@ class YoloretNeckConfig:
     """Rounds of `bifpn`."""
     width: Count | Literal["classes"] = "classes"
     """Channels that each block gives. `classes` is the published accident: 3 * (classes + 5), the outputs of a head
-    with three anchors, so that weights fit detectors of the same number of classes only."""
+    with three anchors, so that weights fit detectors of the same number of classes only. A block adds its input where
+    it has as many channels as it gives: a width equal to a level's `hidden` makes that level's last block residual."""
     hidden: tuple[Count, ...] = (128, 256, 512)
     """Channels inside the blocks of each level, finest first; links have those of the finer level."""
 
@@ -62,11 +63,7 @@ class YoloretNeckConfig:
                 waits for the number of classes.
         """
         expect_doubling(features, kind=self.kind)
-        if len(self.hidden) != len(features.strides):
-            raise ModelError(
-                f"neck.hidden = {self.hidden}: {len(self.hidden)} widths for {len(features.strides)} levels (strides "
-                f"{', '.join(map(str, features.strides))}); give one for each level, finest first"
-            )
+        expect_one_each(features, self.hidden, key="neck.hidden")
         if self.width == "classes":
             raise ModelError(
                 "neck.width = 'classes': a neck alone does not know the classes; use for_classes, or a number instead"

@@ -11,12 +11,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
-from sanderling.models.necks.levels import expect_doubling
-from sanderling.models.necks.top_down import top_down
+from sanderling.models.necks.levels import expect_doubling, expect_one_each
+from sanderling.models.necks.top_down import RouteAndTip, top_down
 
 Even = Annotated[int, Field(gt=0, multiple_of=2)]
 
@@ -37,12 +36,7 @@ class Yolov3FpnConfig:
             ModelError: another number of levels than there are widths for, or their strides do not double.
         """
         expect_doubling(features, kind=self.kind)
-        if len(self.channels) != len(features.strides):
-            raise ModelError(
-                f"neck.channels = {self.channels}: {len(self.channels)} widths for a backbone with "
-                f"{len(features.strides)} levels (strides {', '.join(map(str, features.strides))}); give one for each "
-                "level, finest first"
-            )
+        expect_one_each(features, self.channels, key="neck.channels")
         return Yolov3Fpn(features, channels=self.channels, act=self.act)
 
 
@@ -60,28 +54,20 @@ class Yolov3Fpn(nn.Module):
                 before = from_coarse[level - 1][1]
                 above = before // 2
                 self.transitions.append(ConvNormAct(before, above, 1, act=act))
-            self.blocks.append(DetectionBlock(above + channels_in, width, act=act))
+            self.blocks.append(_block(above + channels_in, width, act=act))
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Maps of the backbone to as many maps, finest first."""
         return top_down(maps, self.blocks, list(self.transitions))
 
 
-class DetectionBlock(nn.Module):
+def _block(channels_in: int, width: int, *, act: Activation) -> RouteAndTip:
     """1x1 and 3x3 by turns: five of them lead to the route to finer levels, one more to the tip for the head."""
-
-    def __init__(self, channels_in: int, width: int, *, act: Activation) -> None:
-        super().__init__()
-        self.route = nn.Sequential(
-            ConvNormAct(channels_in, width, 1, act=act),
-            ConvNormAct(width, 2 * width, 3, act=act),
-            ConvNormAct(2 * width, width, 1, act=act),
-            ConvNormAct(width, 2 * width, 3, act=act),
-            ConvNormAct(2 * width, width, 1, act=act),
-        )
-        self.tip = ConvNormAct(width, 2 * width, 3, act=act)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, channels_in, H, W) to route (B, width, H, W) and tip (B, 2 * width, H, W)."""
-        route = self.route(x)
-        return route, self.tip(route)
+    route = nn.Sequential(
+        ConvNormAct(channels_in, width, 1, act=act),
+        ConvNormAct(width, 2 * width, 3, act=act),
+        ConvNormAct(2 * width, width, 1, act=act),
+        ConvNormAct(width, 2 * width, 3, act=act),
+        ConvNormAct(2 * width, width, 1, act=act),
+    )
+    return RouteAndTip(route, ConvNormAct(width, 2 * width, 3, act=act))

@@ -13,13 +13,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.batchnorm import YOLO_EPS, YOLO_MOMENTUM, set_batchnorm
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.elan import Elan
 from sanderling.models.layers.pyramid_pool import PyramidPool
+from sanderling.models.necks.levels import expect_doubling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +36,7 @@ class Yolov7TinyPanConfig:
         Raises:
             ModelError: there are not three levels, each of twice the stride before it.
         """
-        fine, *coarser = features.strides
-        if coarser != [2 * fine, 4 * fine]:
-            raise ModelError(
-                f"neck.kind = 'yolov7_tiny_pan': gets levels of stride {', '.join(map(str, features.strides))}; it "
-                "takes three, each of twice the stride of the one before, for example 8, 16 and 32"
-            )
+        expect_doubling(features, kind=self.kind, levels=3)
         return Yolov7TinyPan(features, width=self.width, act=self.act)
 
 

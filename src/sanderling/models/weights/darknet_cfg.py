@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sanderling.errors import ModelError
+
+_MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,12 +91,15 @@ def _yolo(path: Path, layer: int, values: Mapping[str, str]) -> CfgYolo:
     sides = _numbers(path, layer, values, "anchors")
     anchors = list(zip(sides[::2], sides[1::2], strict=False))
     mask = [int(index) for index in _numbers(path, layer, values, "mask")] or list(range(len(anchors)))
+    classes = _integer(path, layer, values, "classes", 20)
+    if not 1 <= classes <= _MOST_CLASSES:
+        raise ModelError(f"{path}: layer {layer}: classes = {classes}; 1 to {_MOST_CLASSES} are expected")
     if len(sides) % 2 or not all(0 <= index < len(anchors) for index in mask):
         raise ModelError(f"{path}: layer {layer}: mask {mask} does not fit {len(sides)} numbers of anchors")
     scale = _numbers(path, layer, values, "scale_x_y")
     return CfgYolo(
         layer=layer,
-        classes=_integer(path, layer, values, "classes", 20),
+        classes=classes,
         anchors=tuple(anchors[index] for index in mask),
         scale_xy=scale[0] if scale else 1.0,
     )
@@ -101,9 +107,12 @@ def _yolo(path: Path, layer: int, values: Mapping[str, str]) -> CfgYolo:
 
 def _numbers(path: Path, layer: int, values: Mapping[str, str], key: str) -> list[float]:
     try:
-        return [float(number) for number in values.get(key, "").split(",") if number.strip()]
+        found = [float(number) for number in values.get(key, "").split(",") if number.strip()]
     except ValueError:
-        raise ModelError(f"{path}: layer {layer}: {key} = {values[key]!r}; numbers are expected") from None
+        found = [math.nan]
+    if not all(math.isfinite(number) for number in found):
+        raise ModelError(f"{path}: layer {layer}: {key} = {values[key]!r}; numbers are expected")
+    return found
 
 
 def _integer(path: Path, layer: int, values: Mapping[str, str], key: str, default: int) -> int:

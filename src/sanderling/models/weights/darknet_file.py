@@ -25,6 +25,7 @@ from sanderling.models.weights.darknet_cfg import CfgConvolution, DarknetCfg, re
 from sanderling.models.weights.run_order import ConvolutionStep, convolutions_in_order
 
 _OUTPUT = "head.outputs."
+_LARGEST_BYTES = 1 << 30
 
 
 def read_darknet(path: Path, network: DetectorNetwork) -> dict[str, Tensor]:
@@ -117,6 +118,8 @@ def _numbers(path: Path) -> NDArray[np.float32]:
     """All numbers behind the header."""
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise ModelError(f"{path}: is larger than {_LARGEST_BYTES >> 20} MiB, which no detector of darknet is")
     content = path.read_bytes()
     if len(content) < 16:
         raise ModelError(f"{path}: is no darknet file: it has {len(content)} bytes, the header alone has 16 or 20")

@@ -19,7 +19,7 @@ from sanderling.errors import ModelError
 _MAGIC = "7767517"
 _FLOAT32_TAGS, _FLOAT16_TAG = (0, 0x0002C056), 0x01306B47
 _KERNEL, _KERNEL_H, _OUTPUTS, _STRIDE, _STRIDE_H, _BIAS, _SIZE, _GROUPS, _DYNAMIC = 1, 11, 0, 3, 13, 5, 6, 7, 19
-_LARGEST_BYTES = 1 << 30
+_LARGEST_BYTES = {".param": 1 << 24, ".bin": 1 << 30}
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise")
 _WITHOUT_WEIGHTS = (
@@ -54,8 +54,8 @@ def read_ncnn(path: Path) -> list[NcnnConvolution]:
     for part in (text_path, data_path):
         if not part.is_file():
             raise ModelError(f"{part}: no such weights file; ncnn's .param and .bin lie beside each other")
-        if part.stat().st_size > _LARGEST_BYTES:
-            raise ModelError(f"{part}: is larger than {_LARGEST_BYTES >> 20} MiB, which no detector of ncnn is")
+        if part.stat().st_size > (most := _LARGEST_BYTES[part.suffix]):
+            raise ModelError(f"{part}: is larger than {most >> 20} MiB, which no detector of ncnn is")
     data = _Data(data_path)
     found = []
     for kind, name, values in _layers(text_path):

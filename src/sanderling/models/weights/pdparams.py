@@ -51,6 +51,8 @@ def _tensors(loaded: object) -> dict[str, Tensor]:
     values: dict[str, object] = dict(loaded)
     values.pop(_NAMES_KEY, None)
     arrays = {name: _array(name, value) for name, value in values.items() if name != _PARTS_KEY}
+    if sum(array.nbytes for array in arrays.values()) > _LARGEST_BYTES:
+        raise _Refused(f"its arrays, one of them under many names, are larger than {_LARGEST_BYTES >> 20} MiB")
     arrays = _joined(arrays, values.get(_PARTS_KEY, {}))
     if not arrays:
         raise _Refused("no array is in it")
@@ -72,6 +74,8 @@ def _joined(arrays: Mapping[str, np.ndarray[Any, Any]], parts: object) -> dict[s
     joined = dict(arrays)
     for name, plan in parts.items() if isinstance(parts, _Dictionary) else ():
         shape, pieces = plan["OriginShape"], plan["slices"]
+        if not all(isinstance(piece, str) for piece in pieces):
+            raise _Refused(f"the pieces of {name!r} are not named by texts")
         joined[name] = np.concatenate([joined.pop(piece).reshape(-1) for piece in pieces]).reshape(_shape(shape))
     return joined
 
@@ -94,7 +98,9 @@ class _Dtype:
 
     def __init__(self, code: object, *_align_and_copy: object) -> None:
         if code not in _DTYPES:
-            raise _Refused(f"arrays of {str(code)[:20]!r} are not read")
+            # Anything but a text may take forever to print.
+            said = repr(code[:20]) if isinstance(code, str) else f"a {type(code).__name__}"
+            raise _Refused(f"arrays of {said} are not read")
         self.code = str(code)
 
     def fill(self, state: object) -> None:
@@ -182,6 +188,8 @@ class _Reader(pickle._Unpickler):
 
     stack: list[Any]
     append: Callable[[object], None]
+    made_bytes: int = 0
+    """Bytes that calls have made so far: a file may ask for the same ones again and again."""
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         code[0]: pickle._Unpickler.dispatch[code[0]]
         for code in (
@@ -220,7 +228,11 @@ class _Reader(pickle._Unpickler):
         arguments, called = self.stack.pop(), self.stack[-1]
         if not isinstance(called, _Call) or not isinstance(arguments, tuple):
             raise _Refused("it calls something that is no known name")
-        self.stack[-1] = called.make(*arguments)
+        made = called.make(*arguments)
+        self.made_bytes += len(made) if isinstance(made, bytes) else 0
+        if self.made_bytes > _LARGEST_BYTES:
+            raise _Refused(f"it makes more than {_LARGEST_BYTES >> 20} MiB of bytes out of texts")
+        self.stack[-1] = made
 
     def load_state(self) -> None:
         """Fill an array or a number type."""

@@ -18,6 +18,11 @@ from sanderling.models.weights.pdparams import read_pdparams
 from sanderling.models.weights.safetensors_file import is_ours, read_tensors
 from sanderling.models.weights.torch_file import read_state_dict
 
+_NO_WEIGHTS = {
+    ".cfg": "is a description without numbers; name the .weights file beside it",
+    ".onnx": "is an exported graph; import the weights that it was made from",
+}
+
 
 def read_weights(path: Path, network: DetectorNetwork) -> dict[str, Tensor]:
     """Read a file of any format: its tensors by our names, for RGB, for as many classes as the file has.
@@ -30,10 +35,23 @@ def read_weights(path: Path, network: DetectorNetwork) -> dict[str, Tensor]:
             not changed.
 
     Raises:
-        ModelError: the file is missing, cut off, not a file of plain tensors, or of no format that we know.
+        ModelError: the file is missing, cut off, not a file of plain tensors, of no format that we know, or holds
+            numbers that are none.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
+    if path.suffix in _NO_WEIGHTS:
+        raise ModelError(f"{path}: {_NO_WEIGHTS[path.suffix]}")
+    tensors = _read(path, network)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ModelError(
+                f"{path}: {name} holds NaN or infinity; such weights say nothing: take another checkpoint of the run"
+            )
+    return tensors
+
+
+def _read(path: Path, network: DetectorNetwork) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         tensors = read_tensors(path)
         ours = is_ours(path) or not tensors.keys().isdisjoint(network.state_dict())

@@ -39,7 +39,12 @@ _SYSTEMS = (
     _FCOS,
     _TIMM,
 )
-_ENTRIES = {entry.name: entry for system in _SYSTEMS for entry in system}
+_FAMILIES: dict[str, list[ZooEntry]] = {}
+for _system in _SYSTEMS:
+    for _entry in _system:
+        _FAMILIES.setdefault(_entry.family, []).append(_entry)
+# A file may add to the family of another.
+_ENTRIES = {entry.name: entry for family in _FAMILIES.values() for entry in family}
 
 
 def names() -> list[str]:

@@ -1,7 +1,7 @@
 """The classification backbones of the gradient-path papers by name, with the counts that the authors state.
 
 CSPNet, https://arxiv.org/abs/1911.11929, and https://arxiv.org/abs/2211.04800, table 2, at 256x256 with 1000 classes;
-VoVNet, https://arxiv.org/abs/1904.09730, without classes at 640x640, as the reference sheet on gradient paths counts it
+VoVNet, https://arxiv.org/abs/1904.09730, without classes at 640x640, as the sheet on gradient paths counts it
 (sections 4.6, 4.9 and 5.5). Each config is a backbone for any detector of the zoo: `dataclasses.replace(detector,
 backbone=entry.config)`; `classifier(entry.config)` is the network that is trained on ImageNet.
 
@@ -61,7 +61,9 @@ def classifier(config: BackboneConfig, classes: int = 1000) -> Classifier:
     return Classifier(backbone, backbone.features.channels[-1], classes)
 
 
-def _imagenet(name: str, config: BackboneConfig, *, parameters: float, gflops: float, step: float) -> BackboneEntry:
+def _imagenet(
+    name: str, config: BackboneConfig, *, parameters: float, gflops: float, step: float = 0.01e6, note: str = ""
+) -> BackboneEntry:
     """An entry of table 2: parameters in millions, FLOPs in thousands of millions, two for each multiply-add."""
     return BackboneEntry(
         name=name,
@@ -75,7 +77,7 @@ def _imagenet(name: str, config: BackboneConfig, *, parameters: float, gflops: f
             parameters_step=step,
             macs=gflops * 1e9 / 2,
             macs_step=0.01e9 / 2,
-            note="FLOPs halved to multiply-adds; BatchNorm's scales and shifts are not counted",
+            note=f"FLOPs halved to multiply-adds; BatchNorm's scales and shifts are not counted{note}",
         ),
     )
 
@@ -84,7 +86,7 @@ def _vovnet(name: str, config: VoVNetConfig, *, parameters: float | None = None,
     published = None
     if parameters is not None:
         published = Published(
-            source="reference sheet on gradient paths, section 4.9",
+            source="sheet on gradient paths, section 4.9",
             parameters=parameters * 1e6,
             parameters_step=0.01e6,
             macs=gflops * 1e9 / 2,
@@ -101,7 +103,7 @@ CSP_DARKNET53 = CspDarknetConfig(first_stage="csp", act="leaky_relu", eps=1e-5)
 _VOVNET_MODULES = {39: (1, 1, 2, 2), 57: (1, 1, 4, 3), 99: (1, 3, 9, 3)}
 
 BACKBONES = (
-    _imagenet("darknet53", DARKNET53, parameters=41.57, gflops=18.57, step=0.01e6),
+    _imagenet("darknet53", DARKNET53, parameters=41.57, gflops=18.57),
     BackboneEntry(
         name="csp-darknet53",
         config=CSP_DARKNET53,
@@ -109,16 +111,22 @@ BACKBONES = (
         classes=1000,
         counts_affine=True,
         published=Published(
-            source="reference sheet on gradient paths, section 4.6",
+            source="sheet on gradient paths, section 4.6",
             parameters=27_642_184,
             macs=13.067e9 / 2,
             macs_step=0.001e9 / 2,
             note="FLOPs halved to multiply-adds; the published 27.61 M are without BatchNorm's scales and shifts",
         ),
     ),
-    # Printed as 22.73, cut off and not rounded: it is 22,735,016.
-    _imagenet("resnet50", PlainResNetConfig(), parameters=22.735, gflops=9.74, step=0.01e6),
-    _imagenet("csp-resnet50", CspResNetConfig(), parameters=21.57, gflops=8.97, step=0.01e6),
+    _imagenet(
+        "resnet50",
+        PlainResNetConfig(),
+        parameters=22.73,
+        gflops=9.74,
+        step=0.02e6,
+        note="; the parameters are printed cut off, not rounded",
+    ),
+    _imagenet("csp-resnet50", CspResNetConfig(), parameters=21.57, gflops=8.97),
     _imagenet(
         "resnext50", PlainResNetConfig(hidden=_RESNEXT_WIDTHS, groups=32), parameters=22.19, gflops=10.11, step=0.01e6
     ),
@@ -127,7 +135,6 @@ BACKBONES = (
         CspResNetConfig(hidden=_RESNEXT_WIDTHS, paths=_RESNEXT_WIDTHS, channels=(256, 512, 1024, 2048), groups=32),
         parameters=20.50,
         gflops=7.93,
-        step=0.01e6,
     ),
     BackboneEntry(
         name="densenet121",

@@ -10,7 +10,10 @@ from sanderling.models.network import DetectorConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """Figures that the authors published (or that the reference sheet counts), at the entry's own input size."""
+    """Figures that the authors published, or that a sheet counts, at the entry's own input size.
+
+    Sheets are what Sanderling was written from; their counts were made on the official networks.
+    """
 
     source: str
     """Where the figures stand: paper and table, or document and section."""
@@ -48,4 +51,4 @@ class ZooEntry:
     counted_classes: int = 80
     """Number of classes that the published counts are for."""
     pretrained: tuple[str, ...] = ()
-    """What weights there are: `imagenet` (backbone), `coco` (a published file that `weights import` reads)."""
+    """Data whose published weights of the whole detector `weights import` reads: `coco`."""

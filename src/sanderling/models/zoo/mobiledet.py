@@ -34,7 +34,7 @@ from sanderling.structures.artefact import PictureRule
 
 _NOTE = (
     "for 90 classes and a background, BatchNorm's statistics counted as parameters. The headers print {header}; the "
-    "reference sheet's own count has one digit more"
+    "sheet's own count has one digit more"
 )
 
 
@@ -90,7 +90,7 @@ def _published(parameters: float, macs: float, ap: float, *, header: str) -> Pub
         macs=macs,
         macs_step=1_000_000,
         ap=ap,
-        source="headers of the released configurations, AP on val2017; counts: reference sheet mobiledets, section 3",
+        source="headers of the released configurations, AP on val2017; counts: sheet on MobileDets, section 3",
         note=_NOTE.format(header=header),
     )
 

@@ -32,7 +32,7 @@ from sanderling.models.network import DetectorConfig, Normalisation
 from sanderling.models.zoo.entry import Published, ZooEntry
 from sanderling.structures.artefact import PictureRule
 
-_SOURCE = "AP: NanoDet README, model zoo; counts: reference sheet, section 1"
+_SOURCE = "AP: NanoDet README, model zoo; counts: sheet on NanoDet, section 1"
 
 # The published checkpoints hold a box-only 1x1 per level beside the shared output; nothing reads it.
 UNUSED = ("head.gfl_reg.",)
@@ -169,6 +169,7 @@ ENTRIES = (
         make=nanodet_m,
         published=_published(959_348, 342.2, 0.206),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-m-416",
@@ -176,6 +177,7 @@ ENTRIES = (
         make=nanodet_m_416,
         published=_published(959_348, 578.4, 0.235),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-m-0.5x",
@@ -183,6 +185,7 @@ ENTRIES = (
         make=nanodet_m_0_5x,
         published=_published(280_368, 138.7, 0.135),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-m-1.5x",
@@ -190,6 +193,7 @@ ENTRIES = (
         make=nanodet_m_1_5x,
         published=_published(2_077_776, 696.2, 0.235),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-m-1.5x-416",
@@ -197,6 +201,7 @@ ENTRIES = (
         make=nanodet_m_1_5x_416,
         published=_published(2_077_776, 1176.7, 0.268),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-t",
@@ -206,6 +211,7 @@ ENTRIES = (
             1_360_404, 530.7, 0.217, "attention products are counted, which the README's 0.96 GFLOPs leave out"
         ),
         unused_parameters=(*UNUSED, *_UNUSED_TAN),
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-g",
@@ -213,6 +219,7 @@ ENTRIES = (
         make=nanodet_g,
         published=_published(3_805_656, 2090.1, 0.229),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-efficientnet-lite0",
@@ -220,6 +227,7 @@ ENTRIES = (
         make=nanodet_efficientnet_lite0,
         published=_published(3_109_136, 821.0, 0.247),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-efficientnet-lite1",
@@ -227,6 +235,7 @@ ENTRIES = (
         make=nanodet_efficientnet_lite1,
         published=_published(4_011_768, 1932.9, 0.303),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-efficientnet-lite2",
@@ -234,6 +243,7 @@ ENTRIES = (
         make=nanodet_efficientnet_lite2,
         published=_published(4_706_488, 3404.8, 0.326),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-repvgg-a0",
@@ -249,6 +259,7 @@ ENTRIES = (
             "the README's 11.3 GFLOPs are twice the multiply-adds; 6127.1 M while training",
         ),
         unused_parameters=UNUSED,
+        pretrained=("coco",),
     ),
     ZooEntry(name="nanodet-debug", family="nanodet", make=nanodet_debug),
 )

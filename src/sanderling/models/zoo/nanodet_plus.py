@@ -19,7 +19,7 @@ from sanderling.models.network import DetectorConfig
 from sanderling.models.zoo.entry import Published, ZooEntry
 from sanderling.structures.artefact import PictureRule
 
-_SOURCE = "NanoDet README, model zoo; counts: reference sheet, section 1"
+_SOURCE = "NanoDet README, model zoo; counts: sheet on NanoDet, section 1"
 _NOTE = (
     "the README's 1.17 M and 2.44 M parameters are those of convolutions alone, its FLOPs twice the multiply-adds; "
     "without the branch that only teaches"
@@ -78,24 +78,28 @@ ENTRIES = (
         family="nanodet-plus",
         make=nanodet_plus_m,
         published=_published(1_197_924, 762_100_000, 0.304),
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-plus-m-320",
         family="nanodet-plus",
         make=_at_320(nanodet_plus_m),
         published=_published(1_197_924, 450_700_000, 0.270),
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-plus-m-1.5x",
         family="nanodet-plus",
         make=nanodet_plus_m_1_5x,
         published=_published(2_477_792, 1_486_500_000, 0.341),
+        pretrained=("coco",),
     ),
     ZooEntry(
         name="nanodet-plus-m-1.5x-320",
         family="nanodet-plus",
         make=_at_320(nanodet_plus_m_1_5x),
         published=_published(2_477_792, 879_200_000, 0.299),
+        pretrained=("coco",),
     ),
     ZooEntry(name="nanodet-plus-debug", family="nanodet-plus", make=nanodet_plus_debug),
 )

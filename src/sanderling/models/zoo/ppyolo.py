@@ -5,7 +5,7 @@ release/2.7, configs/ppyolo (Apache-2.0). Facts: ResNet50vd with deformable conv
 which take no part in the published "FLOPs" (multiply-adds of ordinary convolutions in units of 2**30 at 608x608, 2.38
 of them missing); centres that reach 0.025 cells over the border of their cell; a predicted IoU with a share of 0.4
 (PP-YOLOv2: 0.5) in the score. Published parameters are in units of 2**20 and hold BatchNorm's statistics; the exact
-counts are those of the reference sheet. Pictures are stretched to the input without regard to their aspect ratio.
+counts are those of the sheet. Pictures are stretched to the input without regard to their aspect ratio.
 
 The steps D, G, J and K change the training or the suppression, not the network: IoU loss, Matrix NMS, better ImageNet
 weights (SSLD), twice the epochs. Deviations: suppression here is greedy at IoU 0.45, as in A to F, where the published
@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sanderling.models.backbones.darknet53 import DarkNet53Config
 from sanderling.models.backbones.mobilenet_v3 import MobileNetV3Config
 from sanderling.models.backbones.resnet import ResNetConfig
 from sanderling.models.heads.yolo import YoloHeadConfig
@@ -30,6 +29,7 @@ from sanderling.models.necks.ppyolo_pan import PpyoloPanConfig
 from sanderling.models.necks.ppyolo_tiny_fpn import PpyoloTinyFpnConfig
 from sanderling.models.necks.yolov3_fpn import Yolov3FpnConfig
 from sanderling.models.network import BackboneConfig, DetectorConfig, NeckConfig
+from sanderling.models.zoo.backbones import DARKNET53
 from sanderling.models.zoo.entry import Published, ZooEntry
 from sanderling.structures.artefact import PictureRule, PostprocessRule
 
@@ -68,7 +68,7 @@ _STEPS = (
     _Step(
         letter="a",
         new="YOLOv3-DarkNet53",
-        backbone=DarkNet53Config(),
+        backbone=DARKNET53,
         neck=_YOLOV3_NECK,
         head=_YOLOV3_HEAD,
         parameters=62_001_757,
@@ -248,7 +248,7 @@ def _step_entry(step: _Step) -> ZooEntry:
             macs=step.macs_printed * _GIMAC + (0 if first else _DEFORMABLE),
             macs_step=0.01 * _GIMAC,
             ap=step.ap,
-            source="PaddleDetection configs/ppyolo, appendix; counts: reference sheet ppyolo, section 2.5",
+            source="PaddleDetection configs/ppyolo, appendix; counts: sheet on PP-YOLO, section 2.5",
             note="; ".join(notes),
         ),
         counts_statistics=first,
@@ -296,7 +296,7 @@ ENTRIES = (
             macs=0.29e9,
             macs_step=0.005e9,
             ap=0.206,
-            source="PaddleDetection configs/ppyolo and configs/picodet; counts: reference sheet ppyolo, section 2.5",
+            source="PaddleDetection configs/ppyolo and configs/picodet; counts: sheet on PP-YOLO, section 2.5",
             note="multiply-adds are printed twice, as 0.58 G",
         ),
     ),
@@ -307,7 +307,7 @@ ENTRIES = (
         published=Published(
             parameters=54_579_383,
             ap=0.491,
-            source="PaddleDetection configs/ppyolo; counts: reference sheet ppyolo, section 2.5",
+            source="PaddleDetection configs/ppyolo; counts: sheet on PP-YOLO, section 2.5",
             note=f"no multiply-adds are published; {_SUPPRESSION}",
         ),
     ),
@@ -318,7 +318,7 @@ ENTRIES = (
         published=Published(
             parameters=73_571_511,
             ap=0.497,
-            source="PaddleDetection configs/ppyolo; counts: reference sheet ppyolo, section 2.5",
+            source="PaddleDetection configs/ppyolo; counts: sheet on PP-YOLO, section 2.5",
             note=f"no multiply-adds are published; {_SUPPRESSION}",
         ),
     ),

@@ -28,4 +28,4 @@ def timm_debug(class_names: Sequence[str]) -> DetectorConfig:
     )
 
 
-ENTRIES = (ZooEntry(name="timm-debug", family="timm", make=timm_debug, pretrained=("imagenet",)),)
+ENTRIES = (ZooEntry(name="timm-debug", family="timm", make=timm_debug),)

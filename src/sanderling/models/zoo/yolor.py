@@ -2,7 +2,7 @@
 
 Wang, Liao, Yeh, "Designing Network Design Strategies Through Gradient Path Analysis", https://arxiv.org/abs/2211.04800;
 the head with implicit knowledge is YOLOR's, https://arxiv.org/abs/2105.04206. All at 640x640, with SiLU. Facts of the
-detectors for 80 classes (reference sheet on gradient paths, section 4.5):
+detectors for 80 classes (sheet on gradient paths, section 4.5):
 
 - v3: Darknet-53 and YOLOv3's neck, 61.95 M parameters; v3-spp adds pyramid pooling, 63.00 M;
 - PRN: v3-spp, but its 23 residual blocks add only the first half of the channels; same counts;
@@ -14,6 +14,9 @@ The published scores are those of the same networks with a mask branch beside th
 paper's counts include its 1,361,536 parameters. The paper's "YOLOR-v3" has the multiply-adds of v3 and the parameters
 of v3-spp; its score stands at v3-spp, the baseline by the text. The paper's 34.5 M parameters for ELAN {2, 1}s are
 those of {1, 1}s. Anchors of v3 are not stated; they are YOLOv3's here.
+
+Otherwise than published: BatchNorm's momentum is 0.1 (there 0.03, with which statistics lag in a short training), and
+the head starts with the logit of 0.01 for objectness and 0 for classes (there both follow stride and class count).
 """
 
 from __future__ import annotations
@@ -143,7 +146,7 @@ def _entry(
         family="yolor",
         make=partial(make, name=name),
         published=Published(
-            source="counts: reference sheet on gradient paths, 4.5; AP: arXiv 2211.04800, tables 5 to 8",
+            source="counts: sheet on gradient paths, 4.5; AP: arXiv 2211.04800, tables 5 to 8",
             parameters=parameters,
             macs=gflops * 1e9 / 2,
             macs_step=0.01e9 / 2,

@@ -5,7 +5,8 @@ https://github.com/WongKinYiu/PartialResidualNetworks. Facts: 13 convolutions ea
 4,935,182 parameters, published as 8.86 M and 4.95 M; 5.565 G and 3.461 G operations at 416x416, twice the
 multiply-adds, published as 5.571 G and 3.467 G; COCO AP50 33.1 for both. Pictures are stretched to the input, RGB 0..1.
 
-Of the six anchors the level of stride 16 has those of the mask 1, 2, 3, as in YOLOv4-tiny: see there.
+Of the six anchors the level of stride 16 has those of the mask 1, 2, 3, with which the published weights were trained
+(darknet's later cfg says 0, 1, 2, which does not suit them), as in YOLOv4-tiny: see there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sanderling.models.zoo.entry import Published, ZooEntry
 from sanderling.models.zoo.yolov4_tiny import DARKNET_NORMALISATION, DARKNET_POSTPROCESS, TINY_ANCHORS
 from sanderling.structures.artefact import PictureRule
 
-_SOURCE = "PRN, ICCV workshops 2019, table 3; counts: reference sheet on gradient paths, section 4.7"
+_SOURCE = "PRN, ICCV workshops 2019, table 3; counts: sheet on gradient paths, section 4.7"
 _NOTE = (
     "counted from the cfg file; the paper prints {parameters} M parameters and {operations} G operations (twice the "
     "multiply-adds), both with more than convolutions in them; AP50 on test-dev"

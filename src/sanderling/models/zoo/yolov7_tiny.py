@@ -1,8 +1,11 @@
 """YOLOv7-tiny: aggregations of two 3x3 in backbone and neck, LeakyReLU 0.1, a head with implicit knowledge.
 
-YOLOv7, https://arxiv.org/abs/2207.02696; reference sheet on gradient paths, section 4.8. Facts: 58 convolutions;
+YOLOv7, https://arxiv.org/abs/2207.02696; sheet on gradient paths, section 4.8. Facts: 58 convolutions;
 6,227,101 parameters without the implicit ones (the paper's 6.2 M), which fold into the last convolutions; 13.70 G
 operations at 640x640, twice the multiply-adds. Letterboxed on grey 114, RGB 0..1.
+
+Otherwise than published: BatchNorm's momentum is 0.1 (there 0.03, with which statistics lag in a short training), and
+the head starts with the logit of 0.01 for objectness and 0 for classes (there both follow stride and class count).
 
 Maps are joined in the order of the authors' PyTorch network. Their darknet form joins some of them the other way round
 and has no implicit knowledge: its weights are those of another network and are refused.
@@ -49,7 +52,7 @@ ENTRIES = (
         family="yolov7-tiny",
         make=yolov7_tiny,
         published=Published(
-            source="reference sheet on gradient paths, section 4.8; YOLOv7, table 2",
+            source="sheet on gradient paths, section 4.8; YOLOv7, table 2",
             parameters=6_227_101,
             macs=6_850_000_000,
             macs_step=5_000_000,
