@@ -35,7 +35,8 @@ def import_(
         .pth .ckpt .pt      NanoDet's checkpoints
         .param .bin         NanoDet's ncnn pair, named by either file
         .weights            darknet's; a .cfg beside it is checked as well
-        .pdparams           PaddleDetection's YOLOv3 and PP-YOLO
+        .pdparams           PaddleDetection's YOLOv3 and PP-YOLO with a ResNet
+                            or MobileNetV1
         .safetensors        ours, or another with our names
 
     ImageNet classifiers of torchvision and timm (.pth, .safetensors) start a

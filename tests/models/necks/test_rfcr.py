@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sanderling.errors import ModelError
+from sanderling.models import zoo
 from sanderling.models.features import FeatureSpec
 from sanderling.models.necks.rfcr import RfcrConfig
+from sanderling.models.network import NeckRowConfig
 
 FEATURES = FeatureSpec((5, 6, 7, 8), (4, 8, 16, 32))
 
@@ -117,3 +120,22 @@ def test_levels_that_are_not_there_are_refused(config: RfcrConfig, words: str) -
 def test_levels_that_do_not_double_are_refused() -> None:
     with pytest.raises(ModelError, match="'rfcr': gets levels of stride 8, 32"):
         RfcrConfig().build(FeatureSpec((6, 6), (8, 32)))
+
+
+_NECKS = {name: zoo.config(name).neck for name in zoo.names()}
+_ONE_DETECTOR_OF_A_NECK = {neck.kind: name for name, neck in _NECKS.items() if not isinstance(neck, NeckRowConfig)}
+
+
+@pytest.mark.parametrize("name", _ONE_DETECTOR_OF_A_NECK.values(), ids=_ONE_DETECTOR_OF_A_NECK.keys())
+def test_any_neck_of_the_zoo_takes_it_in_front(name: str) -> None:
+    plain = zoo.config(name, ("red", "green"))
+    with torch.device("meta"):
+        network = plain.build()
+        strides = network.backbone.features.strides
+        rfcr = RfcrConfig(collected=8, mixed=24, stride=strides[-1], outputs=strides)
+        with_rfcr = dataclasses.replace(plain, neck=NeckRowConfig(first=rfcr, then=plain.neck)).build()
+        images = torch.zeros(2, 3, 2 * network.stride, 3 * network.stride)
+        expected, found = network.eval()(images), with_rfcr.eval()(images)
+    assert found.class_logits.shape == expected.class_logits.shape
+    assert found.box_logits.shape == expected.box_logits.shape
+    assert sum(value.numel() for value in with_rfcr.parameters()) > sum(value.numel() for value in network.parameters())

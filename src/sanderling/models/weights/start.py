@@ -12,6 +12,7 @@ from sanderling.errors import ModelError
 from sanderling.models.necks.yoloret import width_of_classes
 from sanderling.models.network import DetectorNetwork
 from sanderling.models.weights.class_outputs import count_classes, differ_in_classes, keep_boxes, rows_of
+from sanderling.models.weights.fit import listed
 from sanderling.models.weights.read import read_weights
 
 
@@ -31,9 +32,9 @@ class StartReport:
         if self.remade:
             parts.append(f"{len(self.remade)} class predictions re-made for another class count")
         if self.missing:
-            parts.append(f"{len(self.missing)} not in the file, drawn afresh ({', '.join(self.missing[:3])}, ...)")
+            parts.append(f"{len(self.missing)} not in the file, drawn afresh ({listed(self.missing)})")
         if self.unexpected:
-            parts.append(f"{len(self.unexpected)} of the file unused ({', '.join(self.unexpected[:3])}, ...)")
+            parts.append(f"{len(self.unexpected)} of the file unused ({listed(self.unexpected)})")
         return "; ".join(parts)
 
 
