@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -11,8 +11,11 @@ from torch.nn import functional as F
 from sanderling.errors import ModelError
 from sanderling.models import zoo
 from sanderling.models.features import FeatureSpec
+from sanderling.models.necks.bifpn import BiFpnConfig
+from sanderling.models.necks.pan import PanConfig
 from sanderling.models.necks.rfcr import RfcrConfig
-from sanderling.models.network import NeckRowConfig
+from sanderling.models.network import DetectorConfig, NeckRowConfig, SingleNeckConfig
+from sanderling.models.zoo.yoloret import yoloret_mobilenetv2
 
 FEATURES = FeatureSpec((5, 6, 7, 8), (4, 8, 16, 32))
 
@@ -122,13 +125,29 @@ def test_levels_that_do_not_double_are_refused() -> None:
         RfcrConfig().build(FeatureSpec((6, 6), (8, 32)))
 
 
-_NECKS = {name: zoo.config(name).neck for name in zoo.names()}
-_ONE_DETECTOR_OF_A_NECK = {neck.kind: name for name, neck in _NECKS.items() if not isinstance(neck, NeckRowConfig)}
+def _one_detector_of_a_neck() -> dict[str, DetectorConfig]:
+    detectors = [zoo.config(name, ("red", "green")) for name in zoo.names()]
+    # Necks that stand in no detector of the zoo, or there behind RFCR only.
+    pyramid = zoo.config("fcos-debug", ("red", "green"))
+    detectors += [
+        dataclasses.replace(pyramid, neck=neck) for neck in (BiFpnConfig(channels=20), PanConfig(channels=20))
+    ]
+    detectors.append(yoloret_mobilenetv2(("red", "green"), rfcr=False))
+    return {one.neck.kind: one for one in detectors if not isinstance(one.neck, NeckRowConfig)}
 
 
-@pytest.mark.parametrize("name", _ONE_DETECTOR_OF_A_NECK.values(), ids=_ONE_DETECTOR_OF_A_NECK.keys())
-def test_any_neck_of_the_zoo_takes_it_in_front(name: str) -> None:
-    plain = zoo.config(name, ("red", "green"))
+_DETECTORS = _one_detector_of_a_neck()
+
+
+def test_no_neck_is_forgotten() -> None:
+    necks = {get_args(get_type_hints(neck)["kind"])[0] for neck in get_args(get_args(SingleNeckConfig)[0])}
+    assert necks - set(_DETECTORS) == {"rfcr"}
+
+
+@pytest.mark.parametrize("kind", _DETECTORS)
+def test_any_neck_takes_it_in_front(kind: str) -> None:
+    plain = _DETECTORS[kind]
+    assert not isinstance(plain.neck, NeckRowConfig)
     with torch.device("meta"):
         network = plain.build()
         strides = network.backbone.features.strides
