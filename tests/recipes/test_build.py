@@ -93,14 +93,39 @@ def test_a_guided_network_is_compiled_by_parts() -> None:
     assert all(part._compiled_call_impl is not None for part in (network.backbone, network.neck, network.head))
 
 
-def test_frozen_parts_are_not_given_to_the_optimiser() -> None:
-    training = build_training(_run("task.freeze=backbone"), cpu_runtime(), batches=1)
+def test_frozen_parts_are_not_given_to_the_optimiser(tmp_path: Path) -> None:
+    run = _run("task.freeze=backbone", f"weights={tmp_path / 'start.safetensors'}")
+    save_network(run.model.build(), tmp_path / "start.safetensors")
+    training = build_training(run, cpu_runtime(), batches=1)
     given = {id(parameter) for group in training.optimizer.param_groups for parameter in group["params"]}
     assert given == {
         id(parameter)
         for name, parameter in training.task.named_parameters()
         if not name.startswith("network.backbone.")
     }
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "1"])
+def test_what_was_only_drawn_is_not_frozen(freeze: str) -> None:
+    run = _run(f"task.freeze={freeze}")
+    words = (
+        rf"task\.freeze = .*{freeze}.* with weights = null and pretrained = null: .*--weights FILE.*task\.freeze=null"
+    )
+    with pytest.raises(UsageError, match=words):
+        build_training(run, cpu_runtime(), batches=1)
+    build_training(_run("task.freeze=0"), cpu_runtime(), batches=1)
+
+
+def test_a_run_that_goes_on_needs_no_weights_to_start_from(tmp_path: Path) -> None:
+    gone = f"weights={tmp_path / 'gone.safetensors'}"
+    training = build_training(_run("task.freeze=backbone", gone), cpu_runtime(), batches=1, resumes=True)
+    assert not any(parameter.requires_grad for parameter in training.task.network.backbone.parameters())
+
+
+def test_the_first_published_run_of_yoloret_wants_a_backbone() -> None:
+    run = dataclasses.replace(named("yoloret-mobilenetv2-0.75-published"), runtime=CPU)
+    with pytest.raises(UsageError, match=r"task\.freeze = 'backbone'"):
+        build_training(run, cpu_runtime(), batches=1)
 
 
 def _folded_file(path: Path) -> str:

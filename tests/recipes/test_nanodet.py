@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sanderling.errors import UsageError
 from sanderling.models import zoo
+from sanderling.objectives.distribution import DistributionObjectiveConfig
 from sanderling.objectives.dynamic_distribution import DynamicDistributionObjectiveConfig
 from sanderling.recipes.nanodet import PUBLISHED, PUBLISHED_PLUS, nanodet_plus_published, nanodet_published
 from sanderling.training.optimizer import AdamWConfig, SgdConfig
@@ -20,6 +20,7 @@ def test_the_published_values() -> None:
     assert isinstance(run.schedule, MultiStepSchedule)
     assert [round(share * 280, 9) for share in run.schedule.milestones] == [240, 260, 275]
     assert (run.ema, run.loop.clip_norm) == (None, None)
+    assert run.task.objective == DistributionObjectiveConfig()
     augment = run.augment
     assert (augment.scale, augment.translate, augment.flip, augment.mosaic) == ((0.6, 1.4), 0.2, 0.5, 0.0)
     assert (augment.brightness, augment.contrast, augment.saturation) == (0.2, (0.6, 1.4), (0.5, 1.2))
@@ -88,8 +89,3 @@ def test_every_size_but_those_for_tests_has_a_recipe() -> None:
     for family, recipes in (("nanodet", PUBLISHED), ("nanodet-plus", PUBLISHED_PLUS)):
         published = {entry.name for entry in zoo.entries() if entry.family == family and entry.published}
         assert set(recipes) == published
-
-
-def test_another_detector_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"fcos-debug: this recipe is for nanodet-m, .*; choose the recipe of its"):
-        nanodet_published(zoo.config("fcos-debug"))

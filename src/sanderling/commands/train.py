@@ -166,10 +166,10 @@ def _train(
                 "each epoch leaves out %d of %d pictures, others each time: they fill no batch", left, len(train_set)
             )
         goes_on = resume and output is not None and RunFolder(output).checkpoint.is_file()
-        # A checkpoint holds every weight: the file that the run started from may be gone.
-        start = dataclasses.replace(plan, weights=None, pretrained=None) if goes_on else plan
         torch.manual_seed(plan.seed)
-        training = build_training(start, runtime, batches=len(loader), pictures=loader.epoch(0, mosaic=False))
+        training = build_training(
+            plan, runtime, batches=len(loader), pictures=loader.epoch(0, mosaic=False), resumes=goes_on
+        )
         folder = _run_folder(plan, output, name=name, resume=resume, overwrite=overwrite, runtime=runtime)
         if goes_on:
             load_checkpoint(folder.checkpoint, training)

@@ -13,7 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sanderling.objectives.assigners.atss import Assignment, assign_atss
+from sanderling.objectives.assigners.assignment import Assignment
+from sanderling.objectives.assigners.atss import assign_atss
 from sanderling.objectives.losses.distribution_focal import distribution_focal
 from sanderling.objectives.losses.giou import giou_loss
 from sanderling.objectives.losses.quality_focal import background_focal, quality_focal

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from sanderling.errors import ModelError
 from sanderling.objectives.assigners.centre_sampling import assign_centre_sampling
-from sanderling.objectives.losses.focal import focal_negative, focal_positive
+from sanderling.objectives.losses.focal import focal_with_few_positives
 from sanderling.objectives.losses.giou import giou_loss
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import DistanceCoding
@@ -92,10 +92,7 @@ class FcosObjective:
         central_loss = F.binary_cross_entropy_with_logits(central_logits, centreness, reduction="none")
 
         logits = class_logits[assigned.pictures, assigned.points, targets.labels[assigned.boxes]]
-        focal = {"alpha": config.alpha, "gamma": config.gamma}
-        # Every logit is background at first; the few that are not are taken back.
-        at_positives = focal_positive(logits, **focal) * share - focal_negative(logits, **focal)
-        class_loss = focal_negative(class_logits, **focal).sum() + at_positives.sum()
+        class_loss = focal_with_few_positives(class_logits, logits, share, alpha=config.alpha, gamma=config.gamma)
         return {
             "class": class_loss * (config.class_weight / positives),
             "box": (box_loss * centreness * share).sum() * (config.box_weight / central),

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sanderling.objectives.assigners.max_iou import assign_max_iou
-from sanderling.objectives.losses.focal import focal_negative, focal_positive
+from sanderling.objectives.losses.focal import focal_with_few_positives
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import SsdCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
@@ -79,10 +79,7 @@ class SsdObjective:
         box_loss = F.smooth_l1_loss(numbers, wanted, reduction="none").mean(-1) * share
 
         logits = class_logits[assigned.pictures, assigned.points, targets.labels[assigned.boxes]]
-        focal = {"alpha": config.alpha, "gamma": config.gamma}
-        # Every logit is background at first; the few that are not are taken back.
-        at_positives = focal_positive(logits, **focal) * share - focal_negative(logits, **focal)
-        class_loss = focal_negative(class_logits, **focal).sum() + at_positives.sum()
+        class_loss = focal_with_few_positives(class_logits, logits, share, alpha=config.alpha, gamma=config.gamma)
         return {
             "class": class_loss * (config.class_weight / positives),
             "box": box_loss.sum() * (config.box_weight / positives),

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sanderling.errors import UsageError
+from sanderling.models.network import DetectorNetwork
 from sanderling.models.weights.folded_batchnorm import folded_norms
 from sanderling.models.weights.imagenet import start_from_imagenet
 from sanderling.models.weights.start import start_from
 from sanderling.recipes.run import Run
 from sanderling.structures.batch import Batch
 from sanderling.training.ema import Ema
+from sanderling.training.freeze import frozen_modules
 from sanderling.training.loop import Training
 from sanderling.training.progress import Progress
 from sanderling.training.recalibrate import recalibrate
@@ -23,7 +25,9 @@ from sanderling.training.sync_batchnorm import synchronise_batchnorm
 logger = logging.getLogger(__name__)
 
 
-def build_training(run: Run, runtime: Runtime, *, batches: int, pictures: Iterable[Batch] = ()) -> Training:
+def build_training(
+    run: Run, runtime: Runtime, *, batches: int, pictures: Iterable[Batch] = (), resumes: bool = False
+) -> Training:
     """Build everything that learns or follows, at the beginning of its run.
 
     Args:
@@ -32,22 +36,25 @@ def build_training(run: Run, runtime: Runtime, *, batches: int, pictures: Iterab
         batches: of an epoch, in this process.
         pictures: of the training, to measure BatchNorm's statistics on where the weights came without them and the run
             asks for that.
+        resumes: a checkpoint, which holds every weight, is loaded next; so the weights to start from are left alone.
 
     Raises:
         ModelError: the weights to start from cannot be used.
-        UsageError: `task.freeze` names no part of the network, there is no picture to measure on, or weights are
-            given in two ways.
+        UsageError: `task.freeze` names no part of the network or would keep it as it was drawn, there is no picture to
+            measure on, or weights are given in two ways.
     """
     if run.weights is not None and run.pretrained is not None:
         raise UsageError(f"weights = {run.weights!r} and pretrained = {run.pretrained!r}: give one of the two")
     network = run.model.build()
-    if run.pretrained is not None:
+    if run.pretrained is not None and not resumes:
         logger.info("pretrained on ImageNet: %s", start_from_imagenet(network))
-    if run.weights is not None:
+    if run.weights is not None and not resumes:
         logger.info("%s: %s", run.weights, start_from(network, Path(run.weights)))
     if run.runtime.sync_batchnorm and runtime.world > 1:
         synchronise_batchnorm(network, on_cuda=runtime.device.type == "cuda")
     task = run.task.build(network)
+    if not resumes:
+        _expect_learned(run, network)
     runtime.place(task)
     if folded := len(folded_norms(network)):
         if run.task.folded_batchnorm == "recalibrate":
@@ -69,3 +76,13 @@ def build_training(run: Run, runtime: Runtime, *, batches: int, pictures: Iterab
         steps_per_epoch=steps_per_epoch,
     )
     return Training(task=task, optimizer=run.optimizer.build(task), learning_rate=rate, ema=ema, progress=Progress())
+
+
+def _expect_learned(run: Run, network: DetectorNetwork) -> None:
+    """Check that what is frozen has learned something before."""
+    if run.weights is None and run.pretrained is None and frozen_modules(network, run.task.freeze):
+        raise UsageError(
+            f"task.freeze = {run.task.freeze!r} with weights = null and pretrained = null: what is frozen would stay "
+            "as it was drawn. Start from weights (--weights FILE, or --pretrained imagenet for the backbone), or let "
+            "everything learn: --set task.freeze=null"
+        )

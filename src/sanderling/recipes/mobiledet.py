@@ -3,12 +3,16 @@
 From freshly drawn weights, 400,000 steps of 512 pictures: no one repeats that on a desk. Two things differ. Theirs is
 SSD's crop (drawn until a share of an object is inside, a tenth of the picture at least, a ratio of 0.5 to 2), ours an
 enlargement and a shift that come near it. Their learning rate falls with every step, ours with every epoch.
+
+With ssdlite-mobilenetv3-large the backbone differs as well: its BatchNorm has a decay of 0.97 there and its weights
+begin as a truncated normal of 0.03; ours has 0.9, and weights as torch draws them.
 """
 
 from __future__ import annotations
 
 from sanderling.data.augment import AugmentConfig
 from sanderling.models.network import DetectorConfig
+from sanderling.recipes.published import expect_published
 from sanderling.recipes.run import Run
 from sanderling.recipes.teaching import objective_of
 from sanderling.training.detection import DetectionTaskConfig
@@ -36,7 +40,11 @@ def mobiledet_published(model: DetectorConfig, *, batch: int = 512, epochs: int 
         model: one of `PUBLISHED`.
         batch: pictures of a batch; the learning rate grows with it.
         epochs: of the whole training; 1,735 of COCO are the published 400,000 steps.
+
+    Raises:
+        UsageError: it is another detector.
     """
+    expect_published(model, PUBLISHED)
     peak = _LR if model.name.startswith("ssdlite-mobiledet") else _LR_MOBILENET
     return Run(
         recipe="mobiledet-published",

@@ -18,6 +18,7 @@ from sanderling.recipes.ppyolo import ppyolo_published
 from sanderling.recipes.run import Run
 from sanderling.recipes.yoloret import PUBLISHED as YOLORET
 from sanderling.recipes.yoloret import yoloret_published
+from sanderling.recipes.yolov3 import PUBLISHED as YOLOV3
 from sanderling.recipes.yolov3 import yolov3_published
 
 _PUBLISHED: dict[str, Callable[..., Run]] = {
@@ -25,14 +26,8 @@ _PUBLISHED: dict[str, Callable[..., Run]] = {
     **dict.fromkeys(NANODET, nanodet_published),
     **dict.fromkeys(NANODET_PLUS, nanodet_plus_published),
     **dict.fromkeys(PPYOLO, ppyolo_published),
-    "ppyolo-step-a": yolov3_published,
-    "ppyolo-step-b": yolov3_published,
     **dict.fromkeys(YOLORET, yoloret_published),
-    "yolov3-darknet53": yolov3_published,
-    "yolov3-mobilenetv1": yolov3_published,
-    "yolov3-mobilenetv3": yolov3_published,
-    "yolov3-resnet34": yolov3_published,
-    "yolov3-resnet50vd-dcn": yolov3_published,
+    **dict.fromkeys(YOLOV3, yolov3_published),
 }
 _SUFFIX = "-published"
 

@@ -1,7 +1,7 @@
 """NanoDet and NanoDet-Plus as their authors trained them on COCO (configs of v1.0; sheet on NanoDet, section 7).
 
-All start their backbones from ImageNet weights; scale and shift apply to every picture, as in v1 of the code (v0.x
-applied each to every other one).
+The authors start from a backbone trained on ImageNet, but for g, whose own backbone has no such weights; give its
+weights. Scale and shift apply to every picture, as in v1 of the code (v0.x applied each to every other one).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sanderling.data.augment import AugmentConfig
-from sanderling.errors import UsageError
 from sanderling.models.network import DetectorConfig
+from sanderling.recipes.published import expect_published
 from sanderling.recipes.run import Run
 from sanderling.recipes.teaching import objective_of
 from sanderling.training.detection import DetectionTaskConfig
@@ -100,13 +100,13 @@ def nanodet_published(model: DetectorConfig, *, batch: int | None = None, epochs
     Raises:
         UsageError: it is another detector.
     """
-    if model.name not in _SGD:
-        raise UsageError(f"{model.name}: this recipe is for {', '.join(PUBLISHED)}; choose the recipe of its family")
+    expect_published(model, PUBLISHED)
     size = _SGD[model.name]
     batch = batch or size.batch
     return Run(
         recipe="nanodet-published",
         model=model,
+        task=DetectionTaskConfig(objective=objective_of(model)),
         batch=batch,
         loop=LoopConfig(epochs=epochs or size.epochs, mosaic_off=0, validate_every=size.validate_every),
         optimizer=SgdConfig(lr=size.lr * (batch / size.batch), momentum=0.9, weight_decay=1e-4),
@@ -123,7 +123,11 @@ def nanodet_plus_published(model: DetectorConfig, *, batch: int = 96, epochs: in
         model: a size of NanoDet-Plus.
         batch: pictures of a batch; the learning rate grows with its square root, as Adam's steps want it.
         epochs: of the whole training.
+
+    Raises:
+        UsageError: it is another detector.
     """
+    expect_published(model, PUBLISHED_PLUS)
     return Run(
         recipe="nanodet-plus-published",
         model=model,

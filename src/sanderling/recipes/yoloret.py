@@ -9,6 +9,7 @@ from typing import Literal
 
 from sanderling.data.augment import AugmentConfig
 from sanderling.models.network import DetectorConfig
+from sanderling.recipes.published import expect_published
 from sanderling.recipes.run import Run
 from sanderling.recipes.teaching import objective_of
 from sanderling.training.detection import DetectionTaskConfig
@@ -29,8 +30,9 @@ def yoloret_published(
 ) -> Run:
     """Adam without weight decay along half a cosine: 100 epochs at 1e-3 with a fixed backbone, then 150 at 1e-4.
 
-    By its name the recipe is the first run, which wants a pretrained backbone to start from. The second run starts from
-    the weights of the first, with `epochs=150`, `task.freeze=null` and `optimizer.lr=1e-4`.
+    By its name the recipe is the first run, which does not begin without weights for its backbone: give a file, or
+    `pretrained=imagenet` where there are any of its width. The second run starts from the weights of the first, with
+    `epochs=150`, `task.freeze=null` and `optimizer.lr=1e-4`.
 
     The authors' code also varies gamma (0.8 to 2) and JPEG quality (80 to 100), which a run cannot say;
     self-adversarial training, which the paper names, is switched off there.
@@ -40,7 +42,11 @@ def yoloret_published(
         batch: pictures of a batch; the learning rate grows with its square root, as Adam's steps want it.
         epochs: of this run; the step's own without it.
         step: which of the two runs.
+
+    Raises:
+        UsageError: it is another detector.
     """
+    expect_published(model, PUBLISHED)
     return Run(
         recipe="yoloret-published",
         model=model,

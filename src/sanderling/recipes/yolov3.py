@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sanderling.data.augment import AugmentConfig
 from sanderling.models.network import DetectorConfig
+from sanderling.recipes.published import expect_published
 from sanderling.recipes.run import Run
 from sanderling.recipes.teaching import objective_of
 from sanderling.training.detection import DetectionTaskConfig
@@ -11,6 +12,17 @@ from sanderling.training.loop import LoopConfig
 from sanderling.training.optimizer import SgdConfig
 from sanderling.training.runtime import RuntimeConfig
 from sanderling.training.schedule import MultiStepSchedule, Warmup
+
+PUBLISHED = (
+    "ppyolo-step-a",
+    "ppyolo-step-b",
+    "yolov3-darknet53",
+    "yolov3-mobilenetv1",
+    "yolov3-mobilenetv3",
+    "yolov3-resnet34",
+    "yolov3-resnet50vd-dcn",
+)
+"""The detectors that this recipe is for; PP-YOLO's ablation starts from YOLOv3."""
 
 _LR, _LR_BATCH = 0.001, 64
 
@@ -21,7 +33,9 @@ EXPAND_AND_CROP = AugmentConfig(
     saturation=(0.5, 1.5),
     hue=18 / 255,
 )
-"""PaddleDetection's for YOLOv3 and PP-YOLO; its expand and crop are stood for by draws of about the same reach."""
+"""PaddleDetection's for YOLOv3 and PP-YOLO; its expand and crop are stood for by draws of about the same reach. Colours
+change as here by default: brightness is added up to a fifth of white (there multiplied by 0.5 to 1.5), and each change
+happens to every other picture, as there, but in one order (there in any)."""
 
 
 def yolov3_published(model: DetectorConfig, *, batch: int = 64, epochs: int = 270) -> Run:
@@ -31,10 +45,14 @@ def yolov3_published(model: DetectorConfig, *, batch: int = 64, epochs: int = 27
     250 epochs, another input size of 320 to 608 for every batch, and no weight decay in MobileNetV1's convolutions.
 
     Args:
-        model: a YOLOv3.
+        model: one of `PUBLISHED`.
         batch: pictures of a batch; the learning rate grows with it.
         epochs: of the whole training; the steps keep their shares.
+
+    Raises:
+        UsageError: it is another detector.
     """
+    expect_published(model, PUBLISHED)
     return Run(
         recipe="yolov3-published",
         model=model,

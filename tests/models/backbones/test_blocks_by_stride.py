@@ -38,5 +38,5 @@ def test_blocks_behind_the_last_map_are_left_out() -> None:
 
 @pytest.mark.parametrize("strides", [(), (8, 4), (4, 4), (4, 32)])
 def test_strides_that_are_not_there_are_refused(strides: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match=r"backbone\.strides = .*reach the strides 2, 4, 8, 16"):
+    with pytest.raises(ModelError, match=r"strides = .*has maps of strides 2, 4, 8, 16.*, or keep more blocks"):
         BlocksByStride(_blocks(), strides=strides)

@@ -94,5 +94,5 @@ def test_stages_behind_the_last_tap_are_left_out() -> None:
 
 @pytest.mark.parametrize("strides", [(), (16, 8), (8, 8), (8, 64)])
 def test_strides_are_named_finest_first(strides: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match=r"backbone.strides = .*: name some of 4, 8, 16 and 32, finest first"):
+    with pytest.raises(ModelError, match=r"strides = .*: this backbone has maps of strides 4, 8, 16, 32; name"):
         ResNetConfig(strides=strides).build()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.ssd import SsdHeadConfig
 from sanderling.ops.tensor.coding import SsdCoding
@@ -79,3 +80,10 @@ def test_predictions_are_float32_when_the_network_runs_in_bfloat16() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = head(_maps(), SIZE_HW)
     assert found.class_logits.dtype == found.box_logits.dtype == torch.float32
+
+
+def test_anchors_that_would_shrink_are_refused() -> None:
+    features = FeatureSpec((4, 4), (16, 32))
+    SsdHeadConfig(smallest=0.5, largest=0.5).build(features, 2)
+    with pytest.raises(ModelError, match=r"head\.smallest = 0\.9 with head\.largest = 0\.2: anchors grow"):
+        SsdHeadConfig(smallest=0.9, largest=0.2).build(features, 2)

@@ -139,3 +139,9 @@ def test_each_level_may_have_its_own_reach_but_not_more_than_there_are() -> None
     assert coding.scale_xy == ((16, 1.05), (32, 1.1))
     with pytest.raises(ModelError, match=r"head\.scale_xy: 3 values for a neck with 2 levels; give one for each level"):
         YoloHeadConfig(anchors=anchors, scale_xy=(1.0, 1.0, 1.0)).build(spec, 2)
+
+
+@pytest.mark.parametrize(("anchors", "strides"), [(((), ()), "16, 32"), ((((3.0, 4.0),), ()), "32")])
+def test_a_level_without_anchors_is_refused(anchors: tuple[tuple[tuple[float, float], ...], ...], strides: str) -> None:
+    with pytest.raises(ModelError, match=rf"head\.anchors: none for stride {strides}; give at least one"):
+        YoloHeadConfig(anchors=anchors).build(FeatureSpec((4, 4), (16, 32)), 2)

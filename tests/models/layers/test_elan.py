@@ -22,6 +22,15 @@ def test_every_so_many_outputs_are_joined_newest_first(stack: int, taps: tuple[i
     torch.testing.assert_close(y, block.join(joined))
 
 
+def test_sides_that_cannot_be_halved_are_rounded_up() -> None:
+    down = DoubleDown(3, 2, act="identity").eval()
+    x = torch.randn(1, 3, 5, 8)
+    found = down(x)
+    assert found.shape == (1, 4, 3, 4)
+    pooled = torch.stack([x[..., row : row + 2, :].unflatten(-1, (4, 2)).amax((-3, -1)) for row in (0, 2, 4)], -2)
+    torch.testing.assert_close(found[:, 2:], down.pooled[1](pooled))
+
+
 def test_stride_two_in_two_ways_the_strided_first() -> None:
     block = DoubleDown(6, 4, act="silu").eval()
     x = torch.randn(2, 6, 8, 14)

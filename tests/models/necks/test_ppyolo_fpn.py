@@ -113,3 +113,12 @@ def test_drop_block_has_the_chosen_size_and_share() -> None:
 def test_levels_must_double() -> None:
     with pytest.raises(ModelError, match=r"'ppyolo_fpn': gets levels of stride 8, 32"):
         FULL.build(FeatureSpec((6, 10), (8, 32)))
+
+
+def test_widths_that_halve_to_nothing_are_refused() -> None:
+    features = FeatureSpec((4, 4, 4), (8, 16, 32))
+    assert PpyoloFpnConfig(channels=4, transition=2).build(features).features.channels == (2, 4, 8)
+    with pytest.raises(ModelError, match=r"neck\.channels = 3: is halved 2 times"):
+        PpyoloFpnConfig(channels=3, transition=2).build(features)
+    with pytest.raises(ModelError, match=r"neck\.transition = 1: is halved 1 times"):
+        PpyoloFpnConfig(channels=4, transition=1).build(features)

@@ -83,3 +83,10 @@ def test_every_parameter_learns() -> None:
 def test_levels_must_double() -> None:
     with pytest.raises(ModelError, match=r"'ppyolo_pan': gets levels of stride 8, 32"):
         PpyoloPanConfig().build(FeatureSpec((6, 10), (8, 32)))
+
+
+def test_a_width_that_halves_to_nothing_is_refused() -> None:
+    features = FeatureSpec((4, 4, 4), (8, 16, 32))
+    assert PpyoloPanConfig(channels=4).build(features).features.channels == (2, 4, 8)
+    with pytest.raises(ModelError, match=r"neck\.channels = 3: is halved 2 times"):
+        PpyoloPanConfig(channels=3).build(features)

@@ -35,3 +35,11 @@ def test_the_coarsest_map_goes_on_before_its_3x3_and_the_others_after() -> None:
 def test_levels_that_it_cannot_take_are_refused(strides: tuple[int, ...]) -> None:
     with pytest.raises(ModelError, match=r"neck\.kind = 'tiny_yolo': gets levels of stride"):
         TinyYoloNeckConfig().build(FeatureSpec((8,) * len(strides), strides))
+
+
+def test_a_width_that_halves_to_nothing_is_refused() -> None:
+    features = FeatureSpec((4, 4, 4), (8, 16, 32))
+    neck = TinyYoloNeckConfig(width=8).build(features)
+    assert neck.features.channels == (2, 4, 8)
+    with pytest.raises(ModelError, match=r"neck\.width = 7: is halved 3 times"):
+        TinyYoloNeckConfig(width=7).build(features)

@@ -41,10 +41,15 @@ def test_pooling_costs_one_wider_convolution() -> None:
     [
         FeatureSpec((8, 16), (16, 32)),
         FeatureSpec((8, 8, 8), (4, 8, 32)),
-        FeatureSpec((8, 8, 10), (8, 16, 32)),
         FeatureSpec((8, 8, 8, 8), (4, 8, 16, 32)),
     ],
 )
 def test_other_levels_are_refused(features: FeatureSpec) -> None:
-    with pytest.raises(ModelError, match="yolor_fpn takes three levels, each of twice the stride before it"):
+    with pytest.raises(ModelError, match=r"'yolor_fpn': gets levels of stride .*; it takes three, each of twice"):
         YolorFpnConfig().build(features)
+
+
+def test_widths_are_even_and_need_be_no_more() -> None:
+    assert YolorFpnConfig().build(FeatureSpec((6, 10, 14), (8, 16, 32))).features.channels == (6, 10, 14)
+    with pytest.raises(ModelError, match="'yolor_fpn': gets levels of 8, 8, 9 channels and halves them; choose"):
+        YolorFpnConfig().build(FeatureSpec((8, 8, 9), (8, 16, 32)))

@@ -43,5 +43,5 @@ def test_the_kind_of_blocks_decides_joints_and_strides() -> None:
 
 @pytest.mark.parametrize("features", [FeatureSpec((8, 16), (16, 32)), FeatureSpec((8, 8, 8), (4, 8, 32))])
 def test_other_levels_are_refused(features: FeatureSpec) -> None:
-    with pytest.raises(ModelError, match="yolor_pan takes three levels, each of twice the stride before it"):
+    with pytest.raises(ModelError, match=r"'yolor_pan': gets levels of stride .*; it takes three, each of twice"):
         YolorPanConfig().build(features)

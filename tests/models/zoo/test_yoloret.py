@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from sanderling.analysis.cost import measure_cost
+from sanderling.errors import UsageError
 from sanderling.models import zoo
+from sanderling.models.backbones.efficientnet import EfficientNetConfig
 from sanderling.models.features import FeatureSpec
+from sanderling.models.layers.inverted_residual import InvertedResidual
 from sanderling.models.necks.yoloret import YoloretNeckConfig
 from sanderling.models.network import DetectorConfig, NeckRowConfig
 from sanderling.models.zoo.yoloret import yoloret_efficientnet, yoloret_mobilenetv2
@@ -87,10 +90,37 @@ def _neck_width(detector: DetectorConfig) -> int:
 
 
 def test_sizes_of_efficientnet_and_blocks_that_are_kept() -> None:
-    small = yoloret_efficientnet(VOC, size="b0", keep=15)
-    assert small.name == "yoloret-efficientnet-b0"
-    counts = [measure_cost(yoloret_efficientnet(VOC, keep=keep)).part("backbone").parameters for keep in (23, 24, None)]
+    kept = yoloret_efficientnet(VOC, keep=23), yoloret_efficientnet(VOC), yoloret_efficientnet(VOC, truncated=False)
+    counts = [measure_cost(detector).part("backbone").parameters for detector in kept]
     assert counts == [5_969_476, 6_819_118, 10_696_232]
+    with pytest.raises(UsageError, match="keep = 23 with truncated = False"):
+        yoloret_efficientnet(VOC, keep=23, truncated=False)
+
+
+@pytest.mark.parametrize(("size", "keep"), [("b0", 15), ("b1", 21), ("b2", 21), ("b3", 24)])
+def test_truncation_leaves_out_the_last_stage_of_every_size(size: Literal["b0", "b1", "b2", "b3"], keep: int) -> None:
+    found = yoloret_efficientnet(VOC, size=size)
+    assert isinstance(found.backbone, EfficientNetConfig)
+    assert found.backbone.keep == keep
+    with torch.device("meta"):
+        blocks = [part for part in found.build().backbone.modules() if isinstance(part, InvertedResidual)]
+    assert len(blocks) == keep
+
+
+def test_the_name_tells_what_is_not_as_published() -> None:
+    named = {
+        yoloret_mobilenetv2(VOC).name: "yoloret-mobilenetv2-0.75",
+        yoloret_mobilenetv2(VOC, width=1.0).name: "yoloret-mobilenetv2-1",
+        yoloret_mobilenetv2(VOC, truncated=False).name: "yoloret-mobilenetv2-0.75-whole",
+        yoloret_mobilenetv2(VOC, rfcr=False).name: "yoloret-mobilenetv2-0.75-plain",
+        yoloret_mobilenetv2(VOC, truncated=False, rfcr=False).name: "yoloret-mobilenetv2-0.75-whole-plain",
+        yoloret_efficientnet(VOC, neck=YoloretNeckConfig(path="bifpn", repeats=2)).name: (
+            "yoloret-efficientnet-b3-bifpn2"
+        ),
+        yoloret_efficientnet(VOC, keep=23).name: "yoloret-efficientnet-b3-keep23",
+    }
+    assert all(found == wanted for found, wanted in named.items())
+    assert len(named) == 7
 
 
 @pytest.mark.parametrize(("plain", "outputs"), [("yolov4-tiny", (16, 32)), ("yolov4-tiny-3l", (8, 16, 32))])

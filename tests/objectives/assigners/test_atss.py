@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sanderling.objectives.assigners.atss import Assignment, assign_atss
+from sanderling.objectives.assigners.assignment import Assignment
+from sanderling.objectives.assigners.atss import assign_atss
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.batch import Targets
 from tests.support.targets import random_targets, targets_of

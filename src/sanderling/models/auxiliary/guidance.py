@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -19,10 +18,9 @@ from torch import Tensor, nn
 
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
+from sanderling.models.heads.prior import PRIOR_LOGIT
 from sanderling.models.layers.activations import Activation, activation
 from sanderling.structures.predictions import Predictions
-
-_PRIOR_PROBABILITY = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +120,7 @@ class GuidanceHead(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0, 0.01)
-        nn.init.constant_(self.gfl_cls.bias, -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))  # type: ignore[arg-type]
+        nn.init.constant_(self.gfl_cls.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
         nn.init.zeros_(self.gfl_reg.bias)  # type: ignore[arg-type]
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:

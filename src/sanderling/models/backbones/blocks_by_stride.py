@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from sanderling.errors import ModelError
-from sanderling.models.features import FeatureSpec
+from sanderling.models.features import FeatureSpec, expect_strides
 
 
 class Block(NamedTuple):
@@ -30,11 +29,7 @@ class BlocksByStride(nn.Module):
     def __init__(self, blocks: Sequence[Block], *, strides: tuple[int, ...]) -> None:
         super().__init__()
         known = sorted({block.stride for block in blocks})
-        if not strides or list(strides) != sorted(set(strides)) or not set(strides) <= set(known):
-            raise ModelError(
-                f"backbone.strides = {strides}: these blocks reach the strides {', '.join(map(str, known))}; name some "
-                "of them, finest first, or keep more blocks"
-            )
+        expect_strides(strides, known, rule=", or keep more blocks")
         # What comes after the last tap would never be used.
         self.strides = [stride for stride in known if stride <= strides[-1]]
         last = {block.stride: block.channels for block in blocks}

@@ -1,8 +1,8 @@
 """Darknet-53 and its cross stage partial form: feature maps of strides 8, 16 and 32.
 
 YOLOv3, https://arxiv.org/abs/1804.02767; CSPNet, https://arxiv.org/abs/1911.11929; partial residuals and the place of
-the transitions as compared in https://arxiv.org/abs/2211.04800. Parts stand in darknet's order, so that its weights fit
-one after another.
+the transitions as compared in https://arxiv.org/abs/2211.04800. Plain residual stages stand in darknet's order, so that
+the weights of its Darknet-53 fit one after another; cross stage partial ones have an order of their own.
 """
 
 from __future__ import annotations

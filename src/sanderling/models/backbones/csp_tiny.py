@@ -13,8 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sanderling.errors import ModelError
-from sanderling.models.features import FeatureSpec
+from sanderling.models.features import FeatureSpec, expect_strides
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 
@@ -29,10 +28,8 @@ class CspTinyConfig:
     width: Annotated[int, Field(gt=0, multiple_of=2)] = 32
     """Channels of the first convolution; all others follow."""
     strides: tuple[int, ...] = (16, 32)
-    """Strides of the maps, finest first, out of 4, 8, 16 and 32; what comes after the last one is left out."""
-    tap: Literal["transition", "joined"] = "transition"
-    """Hand on what a block's last 1x1 gives (YOLOv4-tiny), or twice as many channels: beside it the block's first
-    convolution. Both are maps of strides 4, 8 and 16; that of stride 32 is the last convolution's."""
+    """Strides of the maps, finest first, out of 4, 8, 16 and 32: what the last 1x1 of a block gives, and at 32 the last
+    convolution. What comes after the last one is left out."""
     act: Activation = "leaky_relu"
 
     def build(self) -> CspTiny:
@@ -41,22 +38,15 @@ class CspTinyConfig:
         Raises:
             ModelError: the strides are not some of 4, 8, 16 and 32, finest first.
         """
-        return CspTiny(width=self.width, strides=self.strides, tap=self.tap, act=self.act)
+        return CspTiny(width=self.width, strides=self.strides, act=self.act)
 
 
 class CspTiny(nn.Module):
     """Two strided convolutions, three blocks with pooling between them, one convolution at stride 32."""
 
-    def __init__(
-        self, *, width: int, strides: tuple[int, ...], tap: Literal["transition", "joined"], act: Activation
-    ) -> None:
+    def __init__(self, *, width: int, strides: tuple[int, ...], act: Activation) -> None:
         super().__init__()
-        if not strides or list(strides) != sorted(set(strides)) or not set(strides) <= set(_STRIDES):
-            raise ModelError(
-                f"backbone.strides = {strides}: this backbone has maps of strides 4, 8, 16 and 32; name some of them, "
-                "finest first"
-            )
-        self.tap = tap
+        expect_strides(strides, _STRIDES)
         self.stem = nn.Sequential(
             ConvNormAct(3, width, 3, stride=2, act=act), ConvNormAct(width, 2 * width, 3, stride=2, act=act)
         )
@@ -64,7 +54,7 @@ class CspTiny(nn.Module):
         for stride in _STRIDES[: _STRIDES.index(strides[-1]) + 1]:
             stage = ConvNormAct(channels, channels, 3, act=act) if stride == 32 else PartialBlock(channels, act=act)
             self.add_module(f"stride{stride}", stage)
-            given[stride] = channels if tap == "transition" or stride == 32 else 2 * channels
+            given[stride] = channels
             channels *= 2
         self.pool = nn.MaxPool2d(2, 2)
         self.features = FeatureSpec(tuple(given[stride] for stride in strides), strides)
@@ -77,10 +67,8 @@ class CspTiny(nn.Module):
             if stride == 32:
                 tapped = stage(x)
             else:
-                first, transition = stage(x)
-                joined = torch.cat((first, transition), 1)
-                tapped = transition if self.tap == "transition" else joined
-                x = self.pool(joined)
+                first, tapped = stage(x)
+                x = self.pool(torch.cat((first, tapped), 1))
             if stride in self.features.strides:
                 maps.append(tapped)
         return maps

@@ -39,6 +39,19 @@ SCALES: dict[str, tuple[float, float]] = {"b0": (1.0, 1.0), "b1": (1.0, 1.1), "b
 """Width and depth of the published sizes."""
 
 
+def blocks_before_last_stage(depth: float) -> int:
+    """Inverted residuals of all stages but the last.
+
+    >>> blocks_before_last_stage(1.4)
+    24
+    """
+    return sum(_repeats(repeats, depth) for _, _, repeats, _, _ in _STAGES[:-1])
+
+
+def _repeats(repeats: int, depth: float) -> int:
+    return math.ceil(repeats * depth)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EfficientNetConfig:
     """Width, depth, where the network is cut and where it is tapped; the defaults are B0."""
@@ -68,7 +81,7 @@ class EfficientNetConfig:
         blocks = [Block(ConvNormAct(3, channels, 3, stride=2, act="silu", eps=_EPS), channels, stride)]
         for expansion, base, repeats, first_stride, kernel in _STAGES:
             wanted = round_channels(base * self.width)
-            for repeat in range(math.ceil(repeats * self.depth)):
+            for repeat in range(_repeats(repeats, self.depth)):
                 if count == self.keep:
                     return self._ended(blocks, count)
                 step = first_stride if repeat == 0 else 1

@@ -15,8 +15,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 from torch import Tensor, nn
 
-from sanderling.errors import ModelError
-from sanderling.models.features import FeatureSpec
+from sanderling.models.features import FeatureSpec, expect_strides
 from sanderling.models.layers.deformable import DeformableConv
 
 Variant = Literal["a", "b", "c", "d"]
@@ -58,9 +57,7 @@ class ResNetConfig:
         Raises:
             ModelError: `strides` is empty, not in order, or names one that there is not.
         """
-        known = set(self.strides) <= set(_STRIDES)
-        if not self.strides or not known or list(self.strides) != sorted(set(self.strides)):
-            raise ModelError(f"backbone.strides = {self.strides}: name some of 4, 8, 16 and 32, finest first")
+        expect_strides(self.strides, _STRIDES)
         return ResNet(
             plan=_PLANS[self.depth],
             variant=self.variant,

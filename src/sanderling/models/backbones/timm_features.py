@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sanderling.errors import ModelError
-from sanderling.models.features import FeatureSpec
+from sanderling.models.features import FeatureSpec, expect_strides
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,10 +77,10 @@ def timm_network(config: TimmConfig, *, pretrained: bool = False) -> nn.Module:
     if layout is not None and getattr(layout, "value", layout) != "NCHW":
         raise ModelError(f"backbone.model = {name!r}: hands on maps with channels last; use a convolutional model")
     strides = list(config.strides)
-    if strides != sorted(set(strides)) or not set(strides) <= set(known) or strides[-1:] != known[-1:]:
+    expect_strides(strides, known, whose=name)
+    if strides[-1] != known[-1]:
         raise ModelError(
-            f"backbone.strides = {config.strides}: {name} hands on the strides {', '.join(map(str, known))}; name some "
-            "of them, finest first, to the last one"
+            f"backbone.strides = {config.strides}: {name} runs to its map of stride {known[-1]}; name that as the last"
         )
     # Where a stride comes twice, the deeper map.
     indices = [len(known) - 1 - known[::-1].index(stride) for stride in strides]

@@ -6,7 +6,6 @@ one output convolution. Axes: B pictures, A points, C classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -17,14 +16,13 @@ from torch import Tensor, nn
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.class_rows import ClassRows
+from sanderling.models.heads.prior import PRIOR_LOGIT
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.separable import SeparableConv
 from sanderling.ops.tensor.coding import DistributionCoding
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.predictions import Predictions
-
-_PRIOR_PROBABILITY = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +72,7 @@ class DistributionHead(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0, 0.01)
                 if module.bias is not None:
-                    nn.init.constant_(module.bias, -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))
+                    nn.init.constant_(module.bias, PRIOR_LOGIT)
 
     @property
     def class_rows(self) -> Mapping[str, ClassRows]:

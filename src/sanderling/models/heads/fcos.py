@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.class_rows import ClassRows
+from sanderling.models.heads.prior import ROUNDED_PRIOR_LOGIT
 from sanderling.ops.tensor.coding import DistanceCoding
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.predictions import Predictions
 
 _DEVIATION = 0.01
-_PRIOR_LOGIT = -4.595
-"""Almost no point holds an object: the logit of 0.01."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +109,7 @@ class _Towers(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         assert self.classes.bias is not None
-        nn.init.constant_(self.classes.bias, _PRIOR_LOGIT)
+        nn.init.constant_(self.classes.bias, ROUNDED_PRIOR_LOGIT)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Class logits, distances and centreness, each (B, rows, H, W)."""

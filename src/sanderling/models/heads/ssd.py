@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.class_rows import ClassRows
 from sanderling.models.layers.conv import ConvNormAct
@@ -23,7 +24,7 @@ from sanderling.structures.predictions import Predictions
 
 _EPS, _DEVIATION = 0.001, 0.03
 _PRIOR_LOGIT = -4.6
-"""Almost no anchor holds an object: the logit of 0.01."""
+"""Almost no anchor holds an object: the logit of 0.01, rounded as TensorFlow's configurations have it."""
 
 Scale = Annotated[float, Field(gt=0, le=1)]
 
@@ -43,7 +44,16 @@ class SsdHeadConfig:
     """Of BatchNorm, the weight of the new statistics; short trainings need more."""
 
     def build(self, features: FeatureSpec, num_classes: int) -> SsdHead:
-        """Make the head for a neck's features."""
+        """Make the head for a neck's features.
+
+        Raises:
+            ModelError: anchors would shrink from level to level.
+        """
+        if self.smallest > self.largest:
+            raise ModelError(
+                f"head.smallest = {self.smallest} with head.largest = {self.largest}: anchors grow from the finest "
+                "level to the coarsest; choose a smallest that is no larger than the largest"
+            )
         return SsdHead(features, num_classes, config=self)
 
 

@@ -17,12 +17,10 @@ from torch import Tensor, nn
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.heads.class_rows import ClassRows
+from sanderling.models.heads.prior import ROUNDED_PRIOR_LOGIT
 from sanderling.ops.tensor.coding import YoloCoding
 from sanderling.ops.tensor.points import anchor_priors
 from sanderling.structures.predictions import Predictions
-
-_PRIOR_OBJECTNESS_LOGIT = -4.595
-"""Almost no anchor holds an object: the logit of 0.01."""
 
 Side = Annotated[float, Field(gt=0)]
 Reach = Annotated[float, Field(ge=1)]
@@ -58,12 +56,18 @@ class YoloHeadConfig:
         """Make the head for a neck's features.
 
         Raises:
-            ModelError: the neck has another number of levels than there are anchors, or values of `scale_xy`, for.
+            ModelError: the neck has another number of levels than there are anchors, or values of `scale_xy`, for; or a
+                level has no anchor.
         """
         if len(self.anchors) != len(features.strides):
             raise ModelError(
                 f"head.anchors: {len(self.anchors)} levels of anchors for a neck with {len(features.strides)} levels "
                 f"(strides {', '.join(map(str, features.strides))}); give anchors for each level, finest first"
+            )
+        if empty := [stride for stride, level in zip(features.strides, self.anchors, strict=True) if not level]:
+            raise ModelError(
+                f"head.anchors: none for stride {', '.join(map(str, empty))}; give at least one for each level, or "
+                "choose a neck without that level"
             )
         if isinstance(self.scale_xy, tuple) and len(self.scale_xy) != len(features.strides):
             raise ModelError(
@@ -95,7 +99,7 @@ class YoloHead(nn.Module):
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
                 with torch.no_grad():
-                    conv.bias[len(level) * config.iou_aware :].view(len(level), -1)[:, 4] = _PRIOR_OBJECTNESS_LOGIT
+                    conv.bias[len(level) * config.iou_aware :].view(len(level), -1)[:, 4] = ROUNDED_PRIOR_LOGIT
         self.implicit = config.implicit
         if config.implicit:
             self.implicit_add = nn.ParameterList(nn.Parameter(torch.randn(width) * 0.02) for width in features.channels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
@@ -69,5 +70,8 @@ class DoubleDown(nn.Module):
         self.pooled = nn.Sequential(nn.MaxPool2d(2, 2), ConvNormAct(channels_in, width, 1, act=act))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels_in, H, W), H and W even, to (B, 2 * width, H / 2, W / 2)."""
-        return torch.cat((self.strided(x), self.pooled(x)), 1)
+        """(B, channels_in, H, W) to (B, 2 * width, H / 2, W / 2), sides rounded up."""
+        cut = (0, x.shape[-1] % 2, 0, x.shape[-2] % 2)
+        # Of a side that is cut in half unevenly, the strided way reaches over the end; so does pooling then.
+        even = F.pad(x, cut, mode="replicate") if any(cut) else x
+        return torch.cat((self.strided(x), self.pooled(even)), 1)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 _EPS = 1e-3
 _SMALLEST_SUM = 1e-4
@@ -72,7 +73,7 @@ class _Round(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         levels = list(maps)
         for level in range(len(maps) - 2, -1, -1):
-            above = F.interpolate(levels[level + 1], scale_factor=2.0, mode="nearest")
+            above = nearest_like(levels[level + 1], maps[level])
             levels[level] = self.up[level]([maps[level], above])
         for level in range(1, len(maps)):
             below = F.max_pool2d(levels[level - 1], 3, 2, 1)

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,5 +46,5 @@ class Fpn(nn.Module):
         """Maps of the backbone to as many maps of one width, finest first."""
         levels = [conv(x) for conv, x in zip(self.lateral, maps, strict=True)]
         for level in range(len(levels) - 1, 0, -1):
-            levels[level - 1] = levels[level - 1] + F.interpolate(levels[level], scale_factor=2.0, mode="nearest")
+            levels[level - 1] = levels[level - 1] + nearest_like(levels[level], levels[level - 1])
         return [conv(x) for conv, x in zip(self.smooth, levels, strict=True)]

@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
@@ -20,6 +19,7 @@ from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.ghost import GhostBottleneck
 from sanderling.models.layers.separable import SeparableConv
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import bilinear_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,8 +76,7 @@ class GhostPan(nn.Module):
         reduced = [layer(x) for layer, x in zip(self.reduce_layers, maps, strict=True)]
         fused = [reduced[-1]]
         for fuse, finer in zip(self.top_down_blocks, reversed(reduced[:-1]), strict=True):
-            coarser = F.interpolate(fused[0], size=finer.shape[-2:], mode="bilinear", align_corners=False)
-            fused.insert(0, fuse(torch.cat((coarser, finer), 1)))
+            fused.insert(0, fuse(torch.cat((bilinear_like(fused[0], finer), finer), 1)))
         levels = [fused[0]]
         for halve, fuse, coarser in zip(self.downsamples, self.bottom_up_blocks, fused[1:], strict=True):
             levels.append(fuse(torch.cat((halve(levels[-1]), coarser), 1)))

@@ -18,7 +18,7 @@ from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.coord_conv import CoordConv, CoordGrid
 from sanderling.models.layers.drop_block import BlockSide, DropBlock
 from sanderling.models.layers.pyramid_pool import PyramidPool
-from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.levels import expect_doubling, expect_halving
 from sanderling.models.necks.top_down import RouteAndTip, top_down
 
 _POOLED = (5, 9, 13)
@@ -49,9 +49,12 @@ class PpyoloFpnConfig:
         """Make the neck for a backbone's features.
 
         Raises:
-            ModelError: the backbone gives levels whose strides do not double.
+            ModelError: the backbone gives levels whose strides do not double, or more levels than widths can be halved
+                for.
         """
         expect_doubling(features, kind=self.kind)
+        expect_halving(self.channels, times=len(features.strides) - 1, key="neck.channels")
+        expect_halving(self.transition, times=len(features.strides) - 2, key="neck.transition")
         return PpyoloFpn(features, config=self)
 
 

@@ -17,7 +17,7 @@ from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.drop_block import BlockSide, DropBlock
-from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.levels import expect_doubling, expect_halving
 from sanderling.models.necks.ppyolo_fpn import pooled_conv
 from sanderling.models.necks.top_down import top_down
 
@@ -43,9 +43,11 @@ class PpyoloPanConfig:
         """Make the neck for a backbone's features.
 
         Raises:
-            ModelError: the backbone gives levels whose strides do not double.
+            ModelError: the backbone gives levels whose strides do not double, or more levels than the width can be
+                halved for.
         """
         expect_doubling(features, kind=self.kind)
+        expect_halving(self.channels, times=len(features.strides) - 1, key="neck.channels")
         return PpyoloPan(features, config=self)
 
 

@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like, pooled
 
 _EPS, _MOMENTUM = 1e-3, 0.01
 
@@ -81,24 +81,25 @@ class Rfcr(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Maps of the backbone to those that are handed on, each with `mixed` channels more, finest first."""
-        collected = [self._collect(level, x) * self.shares[level] for level, x in enumerate(maps)]
+        meeting = maps[self.strides.index(self.stride)]
+        collected = [self._collect(level, x, meeting) * self.shares[level] for level, x in enumerate(maps)]
         mixed = self.mix(functools.reduce(torch.add, collected))
         return [
-            torch.cat((x, _resize(mixed, self.stride, stride)), 1)
+            torch.cat((x, _resize(mixed, self.stride, stride, like=x)), 1)
             for x, stride in zip(maps, self.strides, strict=True)
             if stride in self.features.strides
         ]
 
-    def _collect(self, level: int, x: Tensor) -> Tensor:
+    def _collect(self, level: int, x: Tensor, meeting: Tensor) -> Tensor:
         """A level's 1x1 at the stride where all meet; maps four times as fine and finer are pooled before it."""
         stride = self.strides[level]
         if 4 * stride <= self.stride:
-            return self.collect[level](_resize(x, stride, self.stride))
-        return _resize(self.collect[level](x), stride, self.stride)
+            return self.collect[level](_resize(x, stride, self.stride, like=meeting))
+        return _resize(self.collect[level](x), stride, self.stride, like=meeting)
 
 
-def _resize(x: Tensor, stride: int, wanted: int) -> Tensor:
-    """Largest value where a map gets smaller, nearest neighbour where it grows."""
+def _resize(x: Tensor, stride: int, wanted: int, *, like: Tensor) -> Tensor:
+    """Largest value where a map gets smaller, nearest neighbour in the size of `like` where it grows."""
     if wanted > stride:
-        return F.max_pool2d(x, wanted // stride)
-    return F.interpolate(x, scale_factor=float(stride // wanted), mode="nearest") if wanted < stride else x
+        return pooled(x, wanted // stride)
+    return nearest_like(x, like) if wanted < stride else x

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.pyramid_pool import PyramidPool
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 Channels = Annotated[int, Field(gt=0)]
 Step = Literal["depthwise"] | Channels
@@ -65,7 +65,7 @@ class SeparableTopDown(nn.Module):
         """Two maps of the backbone to two, finest first."""
         shared = self.coarse_in(self.pool(maps[1]))
         coarse = self.coarse(shared)
-        doubled = F.interpolate(shared, scale_factor=2.0, mode="nearest")
+        doubled = nearest_like(shared, maps[0])
         return [self.fine(torch.cat((doubled, maps[0]), 1)), coarse]
 
 

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.transformer import EncoderLayer
+from sanderling.models.necks.resize import bilinear_like
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -82,16 +82,16 @@ class Tan(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Three maps of the backbone to three maps of one width, finest first."""
         fine, middle, coarse = (conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True))
-        joined = torch.cat((_resize(fine, middle), middle, _resize(coarse, middle)), 1)
+        joined = torch.cat((bilinear_like(fine, middle), middle, bilinear_like(coarse, middle)), 1)
         seen = self.transformer(joined, self._places(middle))
-        return [fine + _resize(seen, fine), middle + seen, coarse + _resize(seen, coarse)]
+        return [fine + bilinear_like(seen, fine), middle + seen, coarse + bilinear_like(seen, coarse)]
 
     def _places(self, like: Tensor) -> Tensor:
         """What is learned about each place of a map: (1, H * W, channels)."""
         if tuple(like.shape[-2:]) == self.cells_hw:
             return self.pos_embed.transpose(0, 1)
         grid = self.pos_embed[:, 0].T.unflatten(1, self.cells_hw)[None]
-        return _resize(grid, like).flatten(2).transpose(1, 2)
+        return bilinear_like(grid, like).flatten(2).transpose(1, 2)
 
 
 class _Transformer(nn.Module):
@@ -118,7 +118,3 @@ class _Transformer(nn.Module):
         x = self.conv(x).relu()
         tokens = self.encoders(x.flatten(2).transpose(1, 2) + places)
         return tokens.transpose(1, 2).unflatten(2, x.shape[-2:])
-
-
-def _resize(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.models.features import FeatureSpec
+from sanderling.models.necks.resize import bilinear_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,11 +44,7 @@ class TinyPan(nn.Module):
         """Maps of the backbone to as many maps of one width, finest first."""
         levels = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
         for level in range(len(levels) - 1, 0, -1):
-            levels[level - 1] = levels[level - 1] + _resize(levels[level], levels[level - 1])
+            levels[level - 1] = levels[level - 1] + bilinear_like(levels[level], levels[level - 1])
         for level in range(len(levels) - 1):
-            levels[level + 1] = levels[level + 1] + _resize(levels[level], levels[level + 1])
+            levels[level + 1] = levels[level + 1] + bilinear_like(levels[level], levels[level + 1])
         return levels
-
-
-def _resize(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation, activation
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +60,7 @@ class TinyPrn(nn.Module):
         """Two maps of the backbone to two, finest first."""
         narrow = self.narrow(maps[1])
         coarse = self.coarse(narrow)
-        doubled = F.interpolate(self.lateral(coarse), scale_factor=2.0, mode="nearest")
+        doubled = nearest_like(self.lateral(coarse), maps[0])
         some = maps[0][:, : self.features.channels[0]]
         fine = self.act(self.fine(self.act(doubled + some)) + doubled)
         return [self.act(fine + some), self.act(coarse + narrow)]

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.conv import ConvNormAct
-from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.levels import expect_doubling, expect_halving
+from sanderling.models.necks.resize import nearest_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,9 +31,10 @@ class TinyYoloNeckConfig:
         """Make the neck for a backbone's features.
 
         Raises:
-            ModelError: the levels' strides do not double.
+            ModelError: the levels' strides do not double, or the width does not halve as often as there are levels.
         """
         expect_doubling(features, kind=self.kind)
+        expect_halving(self.width, times=len(features.strides), key="neck.width")
         return TinyYoloNeck(features, width=self.width, act=self.act)
 
 
@@ -60,7 +61,7 @@ class TinyYoloNeck(nn.Module):
         x = self.narrow(maps[-1])
         levels = [self.outputs[-1](x)]
         for level in range(len(maps) - 2, -1, -1):
-            doubled = F.interpolate(self.laterals[level](x), scale_factor=2.0, mode="nearest")
+            doubled = nearest_like(self.laterals[level](x), maps[level])
             x = self.outputs[level](torch.cat((doubled, maps[level]), 1))
             levels.insert(0, x)
         return levels

@@ -1,4 +1,4 @@
-"""The way of YOLO's necks: coarse to fine, each level in front of the next finer map in double size."""
+"""The way of YOLO's necks: coarse to fine, each level in front of the next finer map, in its size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from sanderling.models.necks.resize import nearest_like
 
 
 def top_down(maps: Sequence[Tensor], blocks: Iterable[nn.Module], transitions: Sequence[nn.Module]) -> list[Tensor]:
@@ -15,7 +16,7 @@ def top_down(maps: Sequence[Tensor], blocks: Iterable[nn.Module], transitions: S
     Args:
         maps: of the backbone, finest first.
         blocks: coarsest first; each gives a route to the finer levels and a tip for those who come after the neck.
-        transitions: between two levels, coarsest first; what each makes of the route is doubled in size.
+        transitions: between two levels, coarsest first; what each makes of the route gets the next finer map's size.
 
     Returns:
         the tips, finest first.
@@ -26,8 +27,8 @@ def top_down(maps: Sequence[Tensor], blocks: Iterable[nn.Module], transitions: S
         route, tip = block(x)
         tips.insert(0, tip)
         if level < len(transitions):
-            doubled = F.interpolate(transitions[level](route), scale_factor=2.0, mode="nearest")
-            x = torch.cat((doubled, maps[-2 - level]), 1)
+            finer = maps[-2 - level]
+            x = torch.cat((nearest_like(transitions[level](route), finer), finer), 1)
     return tips
 
 

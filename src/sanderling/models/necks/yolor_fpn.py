@@ -18,6 +18,8 @@ from sanderling.models.layers.batchnorm import YOLO_EPS, YOLO_MOMENTUM, set_batc
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.darknet_block import DarknetBlock
 from sanderling.models.layers.pyramid_pool import PyramidPool
+from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +36,11 @@ class YolorFpnConfig:
         Raises:
             ModelError: there are not three levels, each of twice the stride before it and an even number of channels.
         """
-        fine, *coarser = features.strides
-        if coarser != [2 * fine, 4 * fine] or any(width % 4 for width in features.channels):
+        expect_doubling(features, kind=self.kind, levels=3)
+        if any(width % 2 for width in features.channels):
             raise ModelError(
-                f"neck yolor_fpn takes three levels, each of twice the stride before it, with multiples of 4 channels; "
-                f"the backbone gives strides {features.strides} with {features.channels} channels"
+                f"neck.kind = {self.kind!r}: gets levels of {', '.join(map(str, features.channels))} channels and "
+                "halves them; choose a backbone with even numbers of channels"
             )
         return YolorFpn(features, spp=self.spp, act=self.act)
 
@@ -66,12 +68,13 @@ class YolorFpn(nn.Module):
             conv(coarse, coarse // 2, 1),
         )
         self.coarse_out = conv(coarse // 2, coarse, 3)
-        self.coarse_up = nn.Sequential(conv(coarse // 2, middle // 2, 1), nn.Upsample(scale_factor=2))
+        # Rows of one, for the names that weights have.
+        self.coarse_up = nn.Sequential(conv(coarse // 2, middle // 2, 1))
         self.middle = nn.Sequential(
             block(middle // 2 + middle, middle), block(middle, middle), conv(middle, middle // 2, 1)
         )
         self.middle_out = conv(middle // 2, middle, 3)
-        self.middle_up = nn.Sequential(conv(middle // 2, fine // 2, 1), nn.Upsample(scale_factor=2))
+        self.middle_up = nn.Sequential(conv(middle // 2, fine // 2, 1))
         self.fine = nn.Sequential(block(fine // 2 + fine, fine), block(fine, fine), block(fine, fine))
         set_batchnorm(self, eps=YOLO_EPS, momentum=YOLO_MOMENTUM)
 
@@ -79,6 +82,6 @@ class YolorFpn(nn.Module):
         """Three maps of the backbone to as many of the same sizes and channels, finest first."""
         fine, middle, coarse = maps
         coarse = self.coarse(coarse)
-        middle = self.middle(torch.cat((self.coarse_up(coarse), middle), 1))
-        fine = self.fine(torch.cat((self.middle_up(middle), fine), 1))
+        middle = self.middle(torch.cat((nearest_like(self.coarse_up(coarse), middle), middle), 1))
+        fine = self.fine(torch.cat((nearest_like(self.middle_up(middle), fine), fine), 1))
         return [fine, self.middle_out(middle), self.coarse_out(coarse)]

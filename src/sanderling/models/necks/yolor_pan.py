@@ -12,13 +12,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
 from sanderling.models.layers.batchnorm import YOLO_EPS, YOLO_MOMENTUM, set_batchnorm
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.csp import CspFusion, CspPyramidPool
 from sanderling.models.layers.elan import DoubleDown, Elan
+from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 Even = Annotated[int, Field(gt=0, multiple_of=2)]
 
@@ -72,12 +73,7 @@ class YolorPanConfig:
         Raises:
             ModelError: there are not three levels, each of twice the stride before it.
         """
-        fine, *coarser = features.strides
-        if coarser != [2 * fine, 4 * fine]:
-            raise ModelError(
-                f"neck yolor_pan takes three levels, each of twice the stride before it; the backbone gives strides "
-                f"{features.strides}"
-            )
+        expect_doubling(features, kind=self.kind, levels=3)
         return YolorPan(features, config=self)
 
 
@@ -90,10 +86,11 @@ class YolorPan(nn.Module):
         self.features = FeatureSpec((2 * fine, 2 * middle, 2 * coarse), features.strides)
         blocks, act = config.blocks, config.act
         self.pool = CspPyramidPool(features.channels[2], coarse, act=act)
-        self.coarse_up = nn.Sequential(ConvNormAct(coarse, middle, 1, act=act), nn.Upsample(scale_factor=2))
+        # Rows of one, for the names that weights have.
+        self.coarse_up = nn.Sequential(ConvNormAct(coarse, middle, 1, act=act))
         self.middle_lateral = ConvNormAct(features.channels[1], middle, 1, act=act)
         self.middle_down = blocks.block(2 * middle, middle, act)
-        self.middle_up = nn.Sequential(ConvNormAct(middle, fine, 1, act=act), nn.Upsample(scale_factor=2))
+        self.middle_up = nn.Sequential(ConvNormAct(middle, fine, 1, act=act))
         self.fine_lateral = ConvNormAct(features.channels[0], fine, 1, act=act)
         self.fine = blocks.block(2 * fine, fine, act)
         self.fine_to_middle = blocks.down(fine, middle, act)
@@ -106,8 +103,10 @@ class YolorPan(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Three maps of the backbone to as many of the same sizes, finest first."""
         coarse = self.pool(maps[2])
-        middle = self.middle_down(torch.cat((self.middle_lateral(maps[1]), self.coarse_up(coarse)), 1))
-        fine = self.fine(torch.cat((self.fine_lateral(maps[0]), self.middle_up(middle)), 1))
+        above = nearest_like(self.coarse_up(coarse), maps[1])
+        middle = self.middle_down(torch.cat((self.middle_lateral(maps[1]), above), 1))
+        above = nearest_like(self.middle_up(middle), maps[0])
+        fine = self.fine(torch.cat((self.fine_lateral(maps[0]), above), 1))
         middle = self.middle(torch.cat((self.fine_to_middle(fine), middle), 1))
         coarse = self.coarse(torch.cat((self.middle_to_coarse(middle), coarse), 1))
         return [out(x) for out, x in zip(self.outs, (fine, middle, coarse), strict=True)]

@@ -16,13 +16,13 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.errors import ModelError
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.inverted_residual import InvertedResidual
 from sanderling.models.necks.levels import expect_doubling, expect_one_each
+from sanderling.models.necks.resize import nearest_like, pooled
 
 _EPS = 1e-3
 
@@ -132,7 +132,7 @@ class _TopDown(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         levels = [self.blocks[-1](maps[-1])]
         for level in range(len(maps) - 2, -1, -1):
-            above = _enlarge(self.links[level](levels[0]))
+            above = nearest_like(self.links[level](levels[0]), maps[level])
             levels.insert(0, self.blocks[level](torch.cat((above, maps[level]), 1)))
         return levels
 
@@ -151,7 +151,7 @@ class _BottomUp(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         levels = [self.blocks[0](maps[0])]
         for level in range(1, len(maps)):
-            below = F.max_pool2d(self.links[level - 1](levels[-1]), 2)
+            below = pooled(self.links[level - 1](levels[-1]), 2)
             levels.append(self.blocks[level](torch.cat((below, maps[level]), 1)))
         return levels
 
@@ -176,10 +176,10 @@ class _Round(nn.Module):
         top = len(maps) - 1
         levels = list(maps)
         for level in range(top - 1, -1, -1):
-            above = _enlarge(self.up_links[level](levels[level + 1]))
+            above = nearest_like(self.up_links[level](levels[level + 1]), maps[level])
             levels[level] = self.up[level](torch.cat((above, maps[level]), 1))
         for level in range(1, top + 1):
-            below = F.max_pool2d(self.down_links[level - 1](levels[level - 1]), 2)
+            below = pooled(self.down_links[level - 1](levels[level - 1]), 2)
             own = [maps[level], levels[level]] if level < top else [maps[level]]
             levels[level] = self.down[level - 1](torch.cat([below, *own], 1))
         return levels
@@ -195,7 +195,3 @@ def _block(channels: int, hidden: int, width: int) -> nn.Module:
 
 def _link(channels: int, hidden: int) -> nn.Module:
     return ConvNormAct(channels, hidden, 1, act="relu6", eps=_EPS)
-
-
-def _enlarge(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sanderling.models.features import FeatureSpec
 from sanderling.models.layers.activations import Activation
@@ -20,6 +19,7 @@ from sanderling.models.layers.conv import ConvNormAct
 from sanderling.models.layers.elan import Elan
 from sanderling.models.layers.pyramid_pool import PyramidPool
 from sanderling.models.necks.levels import expect_doubling
+from sanderling.models.necks.resize import nearest_like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,9 +68,9 @@ class Yolov7TinyPan(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Three maps of the backbone to as many of the same sizes, finest first."""
         coarse = self.pool(maps[2])
-        above = F.interpolate(self.middle_up(coarse), scale_factor=2.0, mode="nearest")
+        above = nearest_like(self.middle_up(coarse), maps[1])
         middle = self.middle_down(torch.cat((self.middle_lateral(maps[1]), above), 1))
-        above = F.interpolate(self.fine_up(middle), scale_factor=2.0, mode="nearest")
+        above = nearest_like(self.fine_up(middle), maps[0])
         fine = self.fine(torch.cat((self.fine_lateral(maps[0]), above), 1))
         middle = self.middle(torch.cat((self.to_middle(fine), middle), 1))
         coarse = self.coarse(torch.cat((self.to_coarse(middle), coarse), 1))

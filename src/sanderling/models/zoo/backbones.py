@@ -127,9 +127,7 @@ BACKBONES = (
         note="; the parameters are printed cut off, not rounded",
     ),
     _imagenet("csp-resnet50", CspResNetConfig(), parameters=21.57, gflops=8.97),
-    _imagenet(
-        "resnext50", PlainResNetConfig(hidden=_RESNEXT_WIDTHS, groups=32), parameters=22.19, gflops=10.11, step=0.01e6
-    ),
+    _imagenet("resnext50", PlainResNetConfig(hidden=_RESNEXT_WIDTHS, groups=32), parameters=22.19, gflops=10.11),
     _imagenet(
         "csp-resnext50",
         CspResNetConfig(hidden=_RESNEXT_WIDTHS, paths=_RESNEXT_WIDTHS, channels=(256, 512, 1024, 2048), groups=32),

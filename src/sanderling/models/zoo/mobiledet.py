@@ -7,8 +7,9 @@ hard swish; padding is TensorFlow's SAME; BatchNorm has an epsilon of 0.01 in th
 as published: CPU 113 ms on a Pixel 1, Edge TPU 6.9 ms and DSP 12.3 ms on a Pixel 4, GPU 3.2 ms (fp16) on a Jetson
 Xavier.
 
-The released checkpoints were trained on COCO 2014, most of whose validation pictures are in val2017: only the AP of the
-configurations' headers is comparable with other systems, not what the checkpoints reach on val2017.
+The released checkpoints were trained on COCO 2014 with all but 8,000 of its validation pictures, and val2017 consists
+of validation pictures of 2014: most of them were trained on. Only the AP of the configurations' headers is comparable
+with other systems, not what the checkpoints reach on val2017.
 """
 
 from __future__ import annotations

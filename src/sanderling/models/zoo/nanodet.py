@@ -3,17 +3,17 @@
 https://github.com/RangiLyu/nanodet, v0.1 to v1.0 (Apache-2.0), configs `legacy_v0.x_configs`. Facts of the head: all
 published weights hold a box-only output (`gfl_reg`, 9,312 parameters in m) that nothing uses. What the sizes differ in:
 
-| name             | backbone               | neck     | side | tower               | bins | prior |
-|------------------|------------------------|----------|------|---------------------|------|-------|
-| m, m-416         | ShuffleNetV2 x1.0      | PAN 96   | 320  | 2 separable         | 8    | 5     |
-| m-0.5x           | ShuffleNetV2 x0.5      | PAN 96   | 320  | 2 separable         | 8    | 5     |
-| m-1.5x, -416     | ShuffleNetV2 x1.5      | PAN 128  | 320  | 2 separable         | 8    | 5     |
-| t                | ShuffleNetV2 x1.0      | TAN 128  | 320  | 2 separable         | 8    | 5     |
-| g                | CSP of plain 3x3       | PAN 128  | 416  | 1 plain             | 11   | 8     |
-| efficientnet-lite0 | EfficientNet-Lite0   | PAN 96   | 320  | 2 separable, ReLU6  | 8    | 5     |
-| efficientnet-lite1 | EfficientNet-Lite1   | PAN 128  | 416  | 3 separable, ReLU6  | 11   | 8     |
-| efficientnet-lite2 | EfficientNet-Lite2   | PAN 128  | 512  | 4 separable, ReLU6  | 11   | 5     |
-| repvgg-a0        | RepVGG-A0, 512 at last | PAN 128  | 416  | 2 plain, ReLU       | 11   | 8     |
+| name               | backbone                | neck     | side     | tower               | bins | prior |
+|--------------------|-------------------------|----------|----------|---------------------|------|-------|
+| m, m-416           | ShuffleNetV2 x1.0       | PAN 96   | 320, 416 | 2 separable         | 8    | 5     |
+| m-0.5x             | ShuffleNetV2 x0.5       | PAN 96   | 320      | 2 separable         | 8    | 5     |
+| m-1.5x, -416       | ShuffleNetV2 x1.5       | PAN 128  | 320, 416 | 2 separable         | 8    | 5     |
+| t                  | ShuffleNetV2 x1.0       | TAN 128  | 320      | 2 separable         | 8    | 5     |
+| g                  | CSP of plain 3x3        | PAN 128  | 416      | 1 plain             | 11   | 8     |
+| efficientnet-lite0 | EfficientNet-Lite0      | PAN 96   | 320      | 2 separable, ReLU6  | 8    | 5     |
+| efficientnet-lite1 | EfficientNet-Lite1      | PAN 128  | 416      | 3 separable, ReLU6  | 11   | 8     |
+| efficientnet-lite2 | EfficientNet-Lite2      | PAN 128  | 512      | 4 separable, ReLU6  | 11   | 5     |
+| repvgg-a0          | RepVGG-A0, 512 at last  | PAN 128  | 416      | 2 plain, ReLU       | 11   | 8     |
 """
 
 from __future__ import annotations

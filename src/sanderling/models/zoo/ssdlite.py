@@ -9,7 +9,8 @@ MobileNetV3's detectors have half the channels behind stride 16. Six anchors per
 
 Both papers state 320x320, which is used here; TensorFlow's configuration of MobileNetV2 has 300x300. Backbones pad as
 TensorFlow does. Trained weights are published as TensorFlow graphs, which nothing here reads; a map of their keys would
-need the order of the modules (it is the same), kernels HWIO to OIHW, and the backgrounds' row first in every anchor.
+need the order of the modules (it is the same), kernels HWIO to OIHW, the box rows of an anchor from y, x, h, w to
+x, y, w, h, and of its class rows the background first, as theirs are.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ detectors for 80 classes (sheet on gradient paths, section 4.5):
 The published scores are those of the same networks with a mask branch beside the boxes, which is not built here; the
 paper's counts include its 1,361,536 parameters. The paper's "YOLOR-v3" has the multiply-adds of v3 and the parameters
 of v3-spp; its score stands at v3-spp, the baseline by the text. The paper's 34.5 M parameters for ELAN {2, 1}s are
-those of {1, 1}s. Anchors of v3 are not stated; they are YOLOv3's here.
+those of {1, 1}s. Anchors of v3 are not stated; they are YOLOv3's here. Those of CSP and ELAN are YOLOv4-CSP's, from the
+configurations `yolor-csp.yaml` and `yolov7.yaml` of https://github.com/WongKinYiu/yolov7 (sheet, sections 4.3 and 4.4).
 
 Otherwise than published: BatchNorm's momentum is 0.1 (there 0.03, with which statistics lag in a short training), and
 the head starts with the logit of 0.01 for objectness and 0 for classes (there both follow stride and class count).

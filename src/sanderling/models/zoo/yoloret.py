@@ -11,7 +11,8 @@ without the classifier's last convolution. So does the code; the paper's figure 
 Kept as published: the neck is as wide as the head has outputs, 3 * (classes + 5); outputs have no bias; anchors are
 those of YOLOv3 at 416 for every input size; pixels are scaled to 0..1, whatever the backbone was pretrained with.
 Different: convolutions of stride 2 are padded on all sides (Keras pads below and on the right); a picture gives at most
-100 detections (there 20 of a class) and teaches with all of its boxes (there the first 20).
+100 detections (there 20 of a class), scored from 0.01 on (there from 0.2, and all of them where mAP is measured), and
+teaches with all of its boxes (there the first 20).
 
 RFCR in front of YOLOv4-tiny is published with results and without code: the backbone is whole, four maps are collected,
 and the mixed one goes to the levels that have outputs. That the maps are those which YOLOv4-tiny itself uses, and that
@@ -25,8 +26,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+from sanderling.errors import UsageError
 from sanderling.models.backbones.csp_tiny import CspTinyConfig
-from sanderling.models.backbones.efficientnet import SCALES, EfficientNetConfig
+from sanderling.models.backbones.efficientnet import SCALES, EfficientNetConfig, blocks_before_last_stage
 from sanderling.models.backbones.mobilenet_v2 import MobileNetV2Config
 from sanderling.models.heads.yolo import YoloHeadConfig
 from sanderling.models.necks.rfcr import RfcrConfig
@@ -61,7 +63,7 @@ def yoloret_mobilenetv2(
         neck: which way features take from there, and how wide.
     """
     return _yoloret(
-        f"yoloret-mobilenetv2-{width:g}",
+        _named(f"yoloret-mobilenetv2-{width:g}", truncated=truncated, rfcr=rfcr, neck=neck),
         class_names,
         MobileNetV2Config(
             width=width, keep=16 if truncated else None, last_conv=not truncated, strides=_strides(rfcr=rfcr)
@@ -75,7 +77,8 @@ def yoloret_efficientnet(
     class_names: Sequence[str],
     *,
     size: Literal["b0", "b1", "b2", "b3"] = "b3",
-    keep: int | None = 24,
+    truncated: bool = True,
+    keep: int | None = None,
     rfcr: bool = True,
     neck: YoloretNeckConfig = _NECK,
 ) -> DetectorConfig:
@@ -84,15 +87,25 @@ def yoloret_efficientnet(
     Args:
         class_names: what is detected.
         size: of the backbone; published is b3.
-        keep: inverted residuals that are kept (b3 has 26); None keeps all, and the classifier's last convolution.
+        truncated: without the last stage and convolution of the classifier, which leaves 24 of b3's 26 blocks.
+        keep: inverted residuals that are kept, if truncation shall cut elsewhere.
         rfcr: collect the raw maps of strides 4 to 32 in front of the neck.
         neck: which way features take from there, and how wide.
+
+    Raises:
+        UsageError: `keep` is given for a whole backbone.
     """
     width, depth = SCALES[size]
+    if keep is not None and not truncated:
+        raise UsageError(
+            f"keep = {keep} with truncated = False: a whole backbone keeps all of its blocks; give one of two"
+        )
+    name = f"yoloret-efficientnet-{size}" if keep is None else f"yoloret-efficientnet-{size}-keep{keep}"
+    kept = blocks_before_last_stage(depth) if truncated and keep is None else keep
     return _yoloret(
-        f"yoloret-efficientnet-{size}",
+        _named(name, truncated=truncated, rfcr=rfcr, neck=neck),
         class_names,
-        EfficientNetConfig(width=width, depth=depth, keep=keep, last_conv=keep is None, strides=_strides(rfcr=rfcr)),
+        EfficientNetConfig(width=width, depth=depth, keep=kept, last_conv=not truncated, strides=_strides(rfcr=rfcr)),
         rfcr=RfcrConfig() if rfcr else None,
         neck=neck,
     )
@@ -127,6 +140,13 @@ def _with_rfcr(detector: DetectorConfig, *, outputs: tuple[int, ...]) -> Detecto
         backbone=CspTinyConfig(strides=(4, 8, 16, 32)),
         neck=NeckRowConfig(first=RfcrConfig(outputs=outputs), then=TinyYoloNeckConfig()),
     )
+
+
+def _named(name: str, *, truncated: bool, rfcr: bool, neck: YoloretNeckConfig) -> str:
+    """The name, with what is not as published."""
+    path = neck.path if neck.repeats == 1 else f"{neck.path}{neck.repeats}"
+    parts = [name, "" if truncated else "whole", "" if rfcr else "plain", "" if path == _NECK.path else path]
+    return "-".join(filter(None, parts))
 
 
 def _strides(*, rfcr: bool) -> tuple[int, ...]:

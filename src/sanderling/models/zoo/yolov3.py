@@ -2,11 +2,18 @@
 
 https://arxiv.org/abs/1804.02767; https://github.com/PaddlePaddle/PaddleDetection, release/2.7, configs/yolov3
 (Apache-2.0). Facts: three levels of strides 32, 16 and 8 with three anchors each, COCO's, in pixels of the input
-whatever its size; five convolutions a level and a route to the next finer one; MobileNetV1's finer maps are taken in
-the middle of its stages. Trained in 270 epochs with mixup, differences (L1) for w and h, synchronised BatchNorm and
-inputs of 320 to 608. Pictures are stretched to 608x608 without regard to their aspect ratio. COCO val2017 AP at 608,
-416 and 320: MobileNetV1 29.4, 29.3, 27.2; MobileNetV3 31.4, 29.6, 27.1; ResNet34 36.2, 34.3, 31.2; DarkNet53 39.1,
-37.7, 34.8; ResNet50vd-DCN 40.6, 38.2, 35.1.
+whatever its size; five convolutions a level and a route to the next finer one; MobileNetV1's finer maps are those right
+behind the first block of their stages. Trained in 270 epochs with mixup, differences (L1) for w and h, synchronised
+BatchNorm and inputs of 320 to 608. Pictures are stretched to 608x608 without regard to their aspect ratio. COCO val2017
+AP at 608, 416 and 320: MobileNetV1 29.4, 29.3, 27.2; MobileNetV3 31.4, 29.6, 27.1; ResNet34 36.2, 34.3, 31.2; DarkNet53
+39.1, 37.7, 34.8; ResNet50vd-DCN 40.6, 38.2, 35.1.
+
+Otherwise than published: pictures are resized bilinearly, there bicubically where they are evaluated; NMS looks at all
+boxes that score 0.01, there at the 1,000 best. (That NMS counts sides one pixel longer holds for 0.x only.)
+
+Weights: no entry says `pretrained`. The keys of PaddleDetection's files are known for MobileNetV1 and the ResNets and
+were never tried on a published file; those of MobileNetV3 are not known. darknet's own `yolov3.weights` fit DarkNet53,
+but were trained on pixels of 0..1 in letterboxed pictures, which is another picture rule than this entry's.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sanderling.objectives.assigners.atss import Assignment
+from sanderling.objectives.assigners.assignment import Assignment
 from sanderling.structures.batch import Targets
 
 _STEPS_XY = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))

@@ -6,31 +6,15 @@ P positive points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from sanderling.objectives.assigners.assignment import Assignment
 from sanderling.ops.tensor.iou import aligned_iou
 from sanderling.structures.batch import Targets
 
 # A point counts as inside a box when it is farther than this from every side, in pixels.
 _INSIDE = 0.01
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Assignment:
-    """The positive points of a batch, ordered by picture and point; every other point is background.
-
-    Attributes:
-        pictures: int64 P, 0..B-1.
-        points: int64 P, 0..A-1.
-        boxes: int64 P, index into the targets' T boxes.
-    """
-
-    pictures: Tensor
-    points: Tensor
-    boxes: Tensor
 
 
 def assign_atss(

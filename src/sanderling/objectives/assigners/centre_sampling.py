@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sanderling.objectives.assigners.atss import Assignment
+from sanderling.objectives.assigners.assignment import Assignment
 from sanderling.ops.tensor.iou import area
 from sanderling.structures.batch import Targets
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sanderling.objectives.assigners.atss import Assignment
+from sanderling.objectives.assigners.assignment import Assignment
 from sanderling.objectives.losses.quality_focal import background_focal, quality_focal
 from sanderling.ops.tensor.iou import aligned_iou
 from sanderling.structures.batch import Targets

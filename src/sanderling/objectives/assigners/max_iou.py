@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from sanderling.objectives.assigners.atss import Assignment
+from sanderling.objectives.assigners.assignment import Assignment
 from sanderling.ops.tensor.iou import aligned_iou
 from sanderling.structures.batch import Targets
 

@@ -17,3 +17,21 @@ def focal_positive(logits: Tensor, *, alpha: float, gamma: float) -> Tensor:
 def focal_negative(logits: Tensor, *, alpha: float, gamma: float) -> Tensor:
     """Loss of logits that should say no, element by element: (1 - alpha) * p**gamma * -log(1 - p)."""
     return (1 - alpha) * logits.sigmoid().pow(gamma) * F.softplus(logits)
+
+
+def focal_with_few_positives(
+    logits: Tensor, positive_logits: Tensor, share: Tensor, *, alpha: float, gamma: float
+) -> Tensor:
+    """Sum over all logits, nearly all of which should say no.
+
+    Args:
+        logits: of any shape.
+        positive_logits: (P), those among them that should say yes.
+        share: (P), how much each of these counts.
+        alpha: weight of a positive; a negative has 1 - alpha.
+        gamma: how much less easy answers count.
+    """
+    # Every logit is background at first; the few that are not are taken back.
+    at_positives = focal_positive(positive_logits, alpha=alpha, gamma=gamma) * share
+    at_positives = at_positives - focal_negative(positive_logits, alpha=alpha, gamma=gamma)
+    return focal_negative(logits, alpha=alpha, gamma=gamma).sum() + at_positives.sum()
