@@ -14,13 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.support.command_line"]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option that `scripts/test --all` gives."""
-    parser.addoption("--resume-in", metavar="FOLDER", help="leave out what has passed before with the same sources")
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Set up what the options ask for."""
-    folder = config.getoption("--resume-in")
-    if folder:
+    """Leave out what has passed before, where `scripts/test --all` asks for it."""
+    if folder := os.environ.get("RESUME_TESTS_IN"):
         config.pluginmanager.register(Resume(Path(folder), config), "resume")

@@ -17,9 +17,9 @@ TESTS = "def test_good() -> None:\n    assert True\n\ndef test_bad() -> None:\n 
 
 def _run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--resume-in", "passed", *options, "tests"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}", "RESUME_TESTS_IN": "passed"},
         capture_output=True,
         text=True,
         check=False,
@@ -30,13 +30,12 @@ def _run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def project(tmp_path: Path) -> Path:
     (tmp_path / "tests").mkdir()
     (tmp_path / "src").mkdir()
-    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
-    plugin = "from pathlib import Path\nfrom resume import Resume\n\n"
-    options = "def pytest_addoption(parser):\n    parser.addoption('--resume-in')\n\n"
-    register = "def pytest_configure(config):\n    folder = Path(config.getoption('--resume-in'))\n"
-    register += "    config.pluginmanager.register(Resume(folder, config))\n"
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\ntestpaths = ["tests"]\n')
+    plugin = "import os\nfrom pathlib import Path\nfrom resume import Resume\n\n"
+    register = "def pytest_configure(config):\n"
+    register += "    config.pluginmanager.register(Resume(Path(os.environ['RESUME_TESTS_IN']), config))\n"
     (tmp_path / "tests" / "resume.py").write_text((ROOT / "tests" / "support" / "resume.py").read_text())
-    (tmp_path / "tests" / "conftest.py").write_text(plugin + options + register)
+    (tmp_path / "tests" / "conftest.py").write_text(plugin + register)
     (tmp_path / "tests" / "test_two.py").write_text(TESTS)
     return tmp_path
 
