@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -138,3 +140,24 @@ _BOX, _OVERLAPPING, _ELSEWHERE = (0, 0, 10, 10), (1, 0, 11, 10), (40, 40, 50, 50
 def test_only_what_could_fall_either_way_is_forgiven(ours: Detections, theirs: Detections, same: bool) -> None:
     assert same_detections(ours, theirs, rule=_RULE, tolerance=_LOOSE) is same
     assert same_detections(theirs, ours, rule=_RULE, tolerance=_LOOSE) is same
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        # Two boxes of side 10 that are 10 / 3 apart overlap by just 0.5.
+        (_found((*_BOX, 0.9), (3.34, 0, 13.34, 10, 0.7)), _found((*_BOX, 0.9)), True),
+        (_found((*_BOX, 0.9), (5, 0, 15, 10, 0.7)), _found((*_BOX, 0.9)), False),
+        # What the second suppresses comes back where it is missing itself.
+        (_found((*_BOX, 0.9), (3.34, 0, 13.34, 10, 0.7)), _found((*_BOX, 0.9), (6, 0, 16, 10, 0.6)), True),
+        (_found((*_BOX, 0.9), (5, 0, 15, 10, 0.7)), _found((*_BOX, 0.9), (6, 0, 16, 10, 0.6)), False),
+        (_found((*_BOX, 0.9), (3.34, 0, 13.34, 10, 0.7)), _found((*_BOX, 0.9), (*_ELSEWHERE, 0.6)), False),
+    ],
+    ids=["at-the-limit", "below-it", "follows", "follows-from-nothing", "follows-not"],
+)
+def test_an_overlap_at_the_limit_and_what_follows_from_it_are_forgiven(
+    ours: Detections, theirs: Detections, same: bool
+) -> None:
+    rule = dataclasses.replace(_RULE, max_detections=10)
+    assert same_detections(ours, theirs, rule=rule, tolerance=_LOOSE) is same
+    assert same_detections(theirs, ours, rule=rule, tolerance=_LOOSE) is same

@@ -115,13 +115,21 @@ def same_detections(ours: Detections, theirs: Detections, *, rule: PostprocessRu
     """Whether two detectors found the same, box by box.
 
     A detection that only one of them has is forgiven where the rule itself could fall either way within the
-    tolerance: at the score threshold, at the end of a full list, and where two overlapping boxes tie.
+    tolerance: at the score threshold, at the end of a full list, where two overlapping boxes tie, and where two boxes
+    overlap by just what the rule allows. So is what follows from one that is forgiven: what it suppresses.
     """
     pairs = _pairs(ours, theirs, tolerance)
-    for mine, others, matched in ((ours, theirs, pairs[:, 0]), (theirs, ours, pairs[:, 1])):
-        left = np.setdiff1d(np.arange(len(mine)), matched)
-        if not all(_could_fall_either_way(mine, others, int(index), rule, tolerance) for index in left):
+    left = [
+        (float(mine.scores[index]), side, int(index))
+        for side, mine in enumerate((ours, theirs))
+        for index in np.setdiff1d(np.arange(len(mine)), pairs[:, side])
+    ]
+    forgiven: tuple[list[int], list[int]] = ([], [])
+    for _, side, index in sorted(left, reverse=True):
+        mine, others = (ours, theirs) if side == 0 else (theirs, ours)
+        if not _could_fall_either_way(mine, others, index, forgiven[1 - side], rule=rule, tolerance=tolerance):
             return False
+        forgiven[side].append(index)
     return True
 
 
@@ -141,18 +149,31 @@ def _both(
 
 
 def _could_fall_either_way(
-    mine: Detections, others: Detections, index: int, rule: PostprocessRule, tolerance: Tolerance
+    mine: Detections,
+    others: Detections,
+    index: int,
+    forgiven: list[int],
+    *,
+    rule: PostprocessRule,
+    tolerance: Tolerance,
 ) -> bool:
-    score = mine.scores[index]
+    """Whether it says nothing against the others that they lack one of mine; some that I lack are forgiven them."""
+    score, box = mine.scores[index], mine.boxes_xyxy[index]
     if score <= rule.score + tolerance.score:
         return True
     if len(others) >= rule.max_detections and score <= others.scores[-1] + tolerance.score:
         return True
-    ties = np.abs(others.scores - score) <= tolerance.score
-    if not rule.class_agnostic:
-        ties &= others.labels == mine.labels[index]
-    overlaps = iou(mine.boxes_xyxy[index][None], others.boxes_xyxy)[0] > rule.iou
-    return bool(np.any(ties & overlaps))
+    overlaps = iou(box[None], others.boxes_xyxy)[0]
+    rivals = np.ones(len(others), bool) if rule.class_agnostic else others.labels == mine.labels[index]
+    rivals &= others.scores >= score - tolerance.score
+    ties = (np.abs(others.scores - score) <= tolerance.score) & (overlaps > rule.iou)
+    # Four edges that are off by the tolerance change an overlap by about this.
+    shortest = np.minimum(
+        (box[2:] - box[:2]).min(), (others.boxes_xyxy[:, 2:] - others.boxes_xyxy[:, :2]).min(axis=1, initial=np.inf)
+    )
+    limit = np.abs(overlaps - rule.iou) <= 4 * tolerance.box_px / np.maximum(shortest, 1e-6)
+    follows = np.isin(np.arange(len(others)), forgiven) & (overlaps > rule.iou)
+    return bool((rivals & (ties | limit | follows)).any())
 
 
 def _pairs(ours: Detections, theirs: Detections, tolerance: Tolerance) -> NDArray[np.int64]:

@@ -47,5 +47,5 @@ def test_dropout_stands_in_blocks_that_add_and_is_off_in_eval() -> None:
 
 
 def test_rows_that_end_too_early_are_refused() -> None:
-    with pytest.raises(ModelError, match="these blocks reach the strides 2, 4, 8, 16"):
+    with pytest.raises(ModelError, match="has maps of strides 2, 4, 8, 16;"):
         LinearBottlenecksConfig(stem=6, rows=ROWS[:-1], act="relu").build()

@@ -95,5 +95,5 @@ def test_padding_as_in_tensorflow_shifts_pictures_of_even_size() -> None:
 def test_blocks_that_are_not_there_are_refused() -> None:
     with pytest.raises(ModelError, match=r"keep = 18: this MobileNetV2 has 17"):
         MobileNetV2Config(keep=18).build()
-    with pytest.raises(ModelError, match=r"strides = \(8, 16, 32\).*reach the strides 2, 4, 8, 16"):
+    with pytest.raises(ModelError, match=r"strides = \(8, 16, 32\).*has maps of strides 2, 4, 8, 16;"):
         MobileNetV2Config(keep=13).build()
