@@ -35,8 +35,11 @@ from sanderling.models.zoo.yolor import yolor_csp_debug, yolor_v3_debug
 from sanderling.models.zoo.yoloret import yoloret_mobilenetv2
 from sanderling.recipes.fine_tune import fine_tune
 from sanderling.recipes.run import DataChoice, Run
-
-_TIMED_EPOCHS, _VALIDATIONS, _VALIDATION_S = 4, 5, 3.0
+from sanderling.reporting.tables import Column, Table
+from sanderling.studies.ablation_report import markdown
+from sanderling.studies.equal_time import TIMED_EPOCHS, epochs_that_fit, validate_every
+from sanderling.studies.results import write_json
+from sanderling.studies.summary import Figure
 
 _VOC_WIDTH = 75
 """What `neck.width: classes` is for Pascal VOC's 20 classes, on which the paper makes its comparison."""
@@ -104,9 +107,8 @@ def train(
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train one detector and bench its export."""
     folder = arguments.output / f"{name}-seed{arguments.seed}"
-    epochs = arguments.epochs or epochs_that_fit(name, folder, arguments)
-    every = -(-epochs // _VALIDATIONS)
-    seconds, history = train(name, folder, arguments, epochs=epochs, every=every)
+    epochs = arguments.epochs or timed_epochs(name, folder, arguments)
+    seconds, history = train(name, folder, arguments, epochs=epochs, every=validate_every(epochs))
     validated = [record["metrics"] for record in history if record["metrics"]]
     best = max(validated, key=lambda metrics: metrics["AP"] or 0)
     exported = export(folder, output=folder / "exported", imgsz=arguments.imgsz)
@@ -125,42 +127,50 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def epochs_that_fit(name: str, folder: Path, arguments: argparse.Namespace) -> int:
+def timed_epochs(name: str, folder: Path, arguments: argparse.Namespace) -> int:
     """Epochs that a training of the given minutes has, start and validations included."""
-    seconds, timed = train(name, folder, arguments, epochs=_TIMED_EPOCHS, every=_TIMED_EPOCHS)
-    # The first epoch is slower than the others.
-    epoch_s = statistics.median(record["time_s"] for record in timed[1:])
-    around_s = seconds - sum(record["time_s"] for record in timed) + (_VALIDATIONS - 1) * _VALIDATION_S
-    return max(_TIMED_EPOCHS, int((arguments.minutes * 60 - around_s) / epoch_s))
+    seconds, timed = train(name, folder, arguments, epochs=TIMED_EPOCHS, every=TIMED_EPOCHS)
+    return epochs_that_fit(minutes=arguments.minutes, seconds=seconds, epoch_s=[record["time_s"] for record in timed])
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown, one row per detector: means over seeds and the range of AP50."""
-    rows = [
-        "| detector | runs | minutes | epochs | pictures/s | parameters | CPU ms | AP50 | of each seed | spread | AP |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---:|",
-    ]
+    rows = []
     for name in dict.fromkeys(result["name"] for result in results):
         runs = [result for result in results if result["name"] == name]
         average = {
             key: statistics.mean(run[key] for run in runs)
             for key in ("minutes", "epochs", "pictures_per_s", "parameters", "AP50", "AP")
         }
-        cells = [
-            name,
-            str(len(runs)),
-            f"{average['minutes']:.1f}",
-            f"{average['epochs']:.0f}",
-            f"{average['pictures_per_s']:.0f}",
-            f"{average['parameters']:,.0f}",
-            f"{statistics.median(run['latency']['timings']['network']['cpu_ms'] for run in runs):.2f}",
-            f"{100 * average['AP50']:.1f}",
-            ", ".join(f"{100 * run['AP50']:.1f}" for run in runs),
-            f"{100 * statistics.stdev(run['AP50'] for run in runs):.1f}" if len(runs) > 1 else "-",
-            f"{100 * average['AP']:.1f}",
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+        rows.append(
+            (
+                name,
+                len(runs),
+                average["minutes"],
+                average["epochs"],
+                average["pictures_per_s"],
+                average["parameters"],
+                statistics.median(run["latency"]["timings"]["network"]["cpu_ms"] for run in runs),
+                average["AP50"],
+                ", ".join(f"{100 * run['AP50']:.1f}" for run in runs),
+                Figure.of([run["AP50"] for run in runs]).spread,
+                average["AP"],
+            )
+        )
+    columns = (
+        Column(name="detector"),
+        Column(name="runs", kind="whole"),
+        Column(name="minutes", kind="number"),
+        Column(name="epochs", kind="whole"),
+        Column(name="pictures/s", kind="whole"),
+        Column(name="parameters", kind="whole"),
+        Column(name="CPU ms", kind="number", digits=2),
+        Column(name="AP50", kind="percent"),
+        Column(name="of each seed"),
+        Column(name="spread", kind="percent"),
+        Column(name="AP", kind="percent"),
+    )
+    return markdown(Table(columns=columns, rows=tuple(rows)))
 
 
 def main() -> None:
@@ -184,10 +194,10 @@ def main() -> None:
             if not file.is_file():
                 arguments.seed = seed
                 found = measure(name, arguments)
-                file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                write_json(file, found)
                 print(json.dumps(found), flush=True)
             results.append(json.loads(file.read_text(encoding="utf-8")))
-    print(table(results))
+    print(table(results), end="")
 
 
 if __name__ == "__main__":

@@ -15,14 +15,17 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sanderling.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from ruamel.yaml.composer import Composer
 
 Config = TypeVar("Config")
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
 def parse(cls: type[Config], plain: object, *, source: str = "configuration") -> Config:
@@ -36,14 +39,23 @@ def parse(cls: type[Config], plain: object, *, source: str = "configuration") ->
     Raises:
         UsageError: an unknown key (the nearest is suggested), a missing key, or a value of the wrong type or range.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     _refuse_unknown_keys(cls, plain, path="", source=source)
     try:
-        return TypeAdapter(cls).validate_python(plain)
+        return cast(Config, _adapter(cls).validate_python(plain))
     except ValidationError as error:
         key, value, why = _complaint(error.errors(), plain)
         raise UsageError(f"{source}: {key} = {value!r}: {why}" if key else f"{source}: {value!r}: {why}") from None
+
+
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    """What validates a class; it takes tenths of a second to build one of a run."""
+    from pydantic import TypeAdapter
+
+    if cls not in _ADAPTERS:
+        _ADAPTERS[cls] = TypeAdapter(cls)
+    return _ADAPTERS[cls]
 
 
 def plain(config: object) -> Any:

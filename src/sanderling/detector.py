@@ -46,7 +46,8 @@ class Detector:
         weights: str | Path | None = None,
         pretrained: str | None = None,
         epochs: int | None = None,
-        batch: int | None = None,
+        batch: int | Literal["auto"] | None = None,
+        memory: str | None = None,
         imgsz: ImageSize | None = None,
         device: str | None = None,
         workers: int | None = None,
@@ -76,6 +77,7 @@ class Detector:
             pretrained=pretrained,
             epochs=epochs,
             batch=batch,
+            memory=memory,
             imgsz=imgsz,
             device=device,
             workers=workers,
@@ -109,6 +111,7 @@ class Detector:
         threshold: float | None = None,
         false_alarm_rate: float = 0.1,
         predictions: Path | None = None,
+        assignments: Sequence[str] = (),
     ) -> Report:
         """Measure on a split of a data set; `sanderling.commands.val.val` says what it raises."""
         from sanderling.commands.val import val
@@ -129,6 +132,7 @@ class Detector:
             threshold=threshold,
             false_alarm_rate=false_alarm_rate,
             predictions=predictions,
+            assignments=assignments,
         )
 
     @overload
@@ -148,6 +152,7 @@ class Detector:
         device: str | None = ...,
         threads: int | None = ...,
         fast_decode: bool = ...,
+        assignments: Sequence[str] = ...,
     ) -> list[Detections]: ...
 
     @overload
@@ -167,6 +172,7 @@ class Detector:
         device: str | None = ...,
         threads: int | None = ...,
         fast_decode: bool = ...,
+        assignments: Sequence[str] = ...,
     ) -> Iterator[Detections]: ...
 
     def predict(
@@ -185,6 +191,7 @@ class Detector:
         device: str | None = None,
         threads: int | None = None,
         fast_decode: bool = False,
+        assignments: Sequence[str] = (),
     ) -> list[Detections] | Iterator[Detections]:
         """Detect in pictures. Calls with equal settings use the model that the first of them opened.
 
@@ -203,6 +210,7 @@ class Detector:
             device: where a weights file runs.
             threads: threads on the processor.
             fast_decode: decode large JPEG files at a reduced scale: quicker, not quite the same pixels.
+            assignments: `key=value` for anything else in the model's rules: `postprocess.suppression.kind=matrix`.
 
         Returns:
             One `Detections` per picture or frame, in the order of the sources.
@@ -216,7 +224,7 @@ class Detector:
         from sanderling.commands.predict import predict_with
 
         size = imgsz if imgsz is None or isinstance(imgsz, int) else tuple(imgsz)
-        settings = (self.model, size, resize, conf, iou, max_det, device, threads)
+        settings = (self.model, size, resize, conf, iou, max_det, device, threads, *assignments)
         if self._opened is None or self._opened[0] != settings:
             opened = open_detector(
                 self.model,
@@ -227,6 +235,7 @@ class Detector:
                 max_det=max_det,
                 device=device,
                 threads=threads,
+                assignments=assignments,
             )
             self._opened = settings, opened
         found = predict_with(

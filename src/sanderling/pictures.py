@@ -91,7 +91,8 @@ def decode(source: Path | bytes, *, smallest_hw: tuple[int, int] | None = None) 
     _refuse_huge(data, name)
     if jpeg and is_cut_off(data):
         raise DataError(f"{name}: the JPEG is cut off after {len(data)} bytes; restore the picture or remove it")
-    reduction = _reduction(data, smallest_hw) if jpeg and smallest_hw is not None else 1
+    size = jpeg_size(data) if jpeg and smallest_hw is not None else None
+    reduction = 1 if size is None or smallest_hw is None else jpeg_reduction(size, smallest_hw)
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), _DECODE_FLAGS[reduction])
     except cv2.error:
@@ -155,6 +156,15 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def jpeg_reduction(size_hw: tuple[int, int], smallest_hw: tuple[int, int]) -> int:
+    """By how much a JPEG of this size may be reduced (1, 2, 4, 8) to come out no smaller than `smallest_hw`.
+
+    Its orientation is not looked at, so the shorter side has to satisfy both wishes.
+    """
+    room = min(min(size_hw) / max(1, min(smallest_hw)), max(size_hw) / max(1, *smallest_hw))
+    return next((factor for factor in (8, 4, 2) if room >= factor), 1)
+
+
 def is_cut_off(data: bytes) -> bool:
     """Whether the bytes of a JPEG lack the end of its picture; a preview before it or a film after it do not count."""
     position = 2
@@ -185,15 +195,6 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{path}: no such picture; restore it or remove it from the data set") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _reduction(data: bytes, smallest_hw: tuple[int, int]) -> int:
-    size = jpeg_size(data)
-    if size is None:
-        return 1
-    # The orientation is not known here, so the shorter side has to satisfy both wishes.
-    room = min(min(size) / max(1, min(smallest_hw)), max(size) / max(1, *smallest_hw))
-    return next((factor for factor in (8, 4, 2) if room >= factor), 1)
 
 
 def _refuse_huge(data: bytes, name: str) -> None:

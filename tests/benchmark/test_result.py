@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from sanderling.benchmark.machine import this_machine
-from sanderling.benchmark.result import BenchResult, PeakMemory, Timing
+from sanderling.benchmark.result import PeakMemory, Timing
+from tests.support.results import BENCHED
 
 
 def test_a_timing_sums_up_what_was_measured() -> None:
@@ -27,19 +29,13 @@ def test_one_measurement_is_its_own_summary() -> None:
 
 
 def test_json_says_null_for_what_was_not_measured() -> None:
-    result = BenchResult(
-        artefact="m.onnx",
-        engine="onnx",
-        model="m",
-        layout="native",
+    result = dataclasses.replace(
+        BENCHED,
         input_hw=(64, 96),
-        megabytes=1.5,
-        threads=1,
-        rounds=1,
-        pictures=1,
         timings={"network": Timing.of([0.5], [0.5])},
         peak_memory=PeakMemory(network=80.5),
         machine=this_machine(),
+        accuracy=None,
     )
     plain = json.loads(json.dumps(result.to_plain()))
     assert plain["accuracy"] is None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sanderling.commands.preview import PreviewedBatch, PreviewResult
 from sanderling.datasets.synthetic import write_scenes
 from tests.support.command_line import CommandLine
 
@@ -75,3 +76,89 @@ def test_an_unknown_format_suggests_the_nearest(command_line: CommandLine, scene
 
 def test_a_path_without_data_is_a_data_error(command_line: CommandLine, tmp_path: Path) -> None:
     assert command_line("data", "check", tmp_path).code == 3
+
+
+def test_anchors_are_shown_and_given_to_train(command_line: CommandLine, scenes: Path) -> None:
+    words = ("data", "anchors", scenes, "--imgsz", 96, 160, "--count", 3, "--seed", 2)
+    shown = command_line(*words)
+    assert shown.code == 0
+    assert "96 x 160" in shown.out
+    assert "--set" not in shown.out
+    with_model = command_line(*words, "--model", "yolov3-debug")
+    assert with_model.code == 0
+    assert "--set 'model.head.anchors=[[[" in with_model.out
+    assert "yolov3-debug" in with_model.out
+
+
+def test_anchors_as_json_are_the_same_bytes_twice(command_line: CommandLine, scenes: Path) -> None:
+    words = ("data", "anchors", scenes, "--imgsz", 320, "--count", 4, "--seed", 5, "--json", "-")
+    first, second = (command_line(*words) for _ in range(2))
+    assert (first.code, first.out) == (0, second.out)
+    read = json.loads(first.out)
+    assert (read["seed"], read["input"], len(read["anchors"]), read["model"]) == (5, [320, 320], 4, None)
+    assert command_line("data", "anchors", scenes).code == 2
+    assert command_line(*words, "--model", "nanodet-debug").code == 2
+
+
+def test_everything_that_is_named_reaches_the_preview(command_line: CommandLine) -> None:
+    batch = PreviewedBatch(
+        sheet="out/batch1.png", size_hw=(64, 96), pictures=2, boxes=7, without_boxes=0, of_several=1, weighed=3
+    )
+    result = PreviewResult(
+        recipe="fine-tune",
+        data="birds",
+        split="val",
+        seed=3,
+        epoch=2,
+        epochs=9,
+        mosaic=True,
+        batches_of_epoch=5,
+        batches=(batch,),
+        unreadable={},
+    )
+    preview = command_line.stand_in("preview", "preview", result)
+    words = (
+        "data preview nanodet-m --data birds --data-format coco --split val --epoch 2 --batches 3 --imgsz 64 96 "
+        "--seed 3 --set batch=2 --set augment.mosaic=1 --columns 4 -o out --overwrite"
+    )
+    ran = command_line(*words.split())
+    assert ran.code == 0, ran.err
+    assert preview.called_with == {
+        "run": "nanodet-m",
+        "data": Path("birds"),
+        "data_format": "coco",
+        "split": "val",
+        "epoch": 2,
+        "batches": 3,
+        "imgsz": (64, 96),
+        "seed": 3,
+        "assignments": ["batch=2", "augment.mosaic=1"],
+        "columns": 4,
+        "output": Path("out"),
+        "overwrite": True,
+    }
+    assert "fine-tune on birds, val, epoch 2 of 9" in ran.out
+    assert "out/batch1.png" in ran.out
+
+
+def test_a_preview_is_drawn_and_told_as_json(command_line: CommandLine, scenes: Path, tmp_path: Path) -> None:
+    words = (
+        "data",
+        "preview",
+        "nanodet-debug",
+        "--data",
+        scenes,
+        "--imgsz",
+        64,
+        96,
+        "--set",
+        "batch=2",
+        "--batches",
+        2,
+    )
+    read = json.loads(command_line(*words, "-o", tmp_path / "sheets", "--json", "-").out)
+    assert [Path(batch["sheet"]).is_file() for batch in read["batches"]] == [True, True]
+    wrong = command_line(*words, "-o", tmp_path / "more", "--epoch", 1000)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "epoch = 1000" in wrong.err
+    assert command_line("data", "preview", "nanodet-debug", "--data", tmp_path / "none").code in (2, 3)

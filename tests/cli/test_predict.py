@@ -25,7 +25,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
     predict = command_line.stand_in("predict", "predict", iter([FOUND]))
     words = (
         "m.onnx a.jpg 0 -o out --imgsz 320 --resize letterbox --conf 0.4 --iou 0.5 --max-det 9 --classes tern,3 "
-        "--classes gull --device cpu --threads 1 --fast-decode --no-save"
+        "--classes gull --device cpu --threads 1 --fast-decode --no-save --set postprocess.score=0.1"
     )
     ran = command_line("predict", *words.split())
     assert (ran.code, ran.out) == (0, "")
@@ -44,6 +44,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
         "device": "cpu",
         "threads": 1,
         "fast_decode": True,
+        "assignments": ["postprocess.score=0.1"],
     }
 
 

@@ -26,6 +26,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
         "pretrained": "imagenet",
         "epochs": 3,
         "batch": 4,
+        "memory": None,
         "imgsz": (320, 416),
         "patience": 2,
         "freeze": "backbone",
@@ -49,6 +50,15 @@ def test_what_is_not_named_is_left_to_the_recipe(command_line: CommandLine) -> N
     assert train.called_with.pop("resume") is True
     assert train.called_with.pop("run") == "runs/x"
     assert not any(train.called_with.values())
+
+
+def test_an_automatic_batch_and_its_budget(command_line: CommandLine) -> None:
+    train = command_line.stand_in("train", "train", TRAINED)
+    assert command_line("train", "nanodet-m", "--batch", "auto", "--memory", "4GB").code == 0
+    assert (train.called_with["batch"], train.called_with["memory"]) == ("auto", "4GB")
+    ran = command_line("train", "nanodet-m", "--batch", "many")
+    assert ran.code == 2
+    assert "'many' is neither a number nor auto" in ran.err
 
 
 def test_json_stands_alone(command_line: CommandLine) -> None:

@@ -12,7 +12,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
     words = (
         "m.onnx --data birds --split test --data-format coco --imgsz 320 --resize stretch --conf 0.1 --iou 0.5 "
         "--max-det 50 --threshold 0.3 --false-alarm-rate 0.2 --device cpu --threads 2 --fast-decode "
-        "--predictions p.json"
+        "--predictions p.json --set postprocess.suppression.kind=soft --set picture.pad_value=9"
     )
     assert command_line("val", *words.split()).code == 0
     assert val.called_with == {
@@ -30,6 +30,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
         "device": "cpu",
         "threads": 2,
         "fast_decode": True,
+        "assignments": ["postprocess.suppression.kind=soft", "picture.pad_value=9"],
         "predictions": Path("p.json"),
     }
 

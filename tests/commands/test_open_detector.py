@@ -16,7 +16,7 @@ from sanderling.commands.open_detector import find_weights, open_detector, pictu
 from sanderling.errors import MissingDependencyError, ModelError, UsageError
 from sanderling.models.predictor import TorchDetector
 from sanderling.runtimes.detector import ArtefactDetector
-from sanderling.structures.artefact import PictureRule
+from sanderling.structures.artefact import MatrixNms, PictureRule, SoftNms
 from tests.support.artefacts import TINY_HW, pictures, tiny_artefact, tiny_weights
 
 
@@ -131,3 +131,33 @@ def test_weights_without_torch_name_the_extra(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(MissingDependencyError, match=r"pip install 'sanderling\[train\]'"):
         open_detector(tiny_weights())
     assert "torch" in sys.modules
+
+
+@pytest.mark.parametrize("kind", ["weights", "artefact"])
+def test_any_rule_can_be_set(kind: str) -> None:
+    detector = open_detector(
+        tiny_weights() if kind == "weights" else tiny_artefact(),
+        conf=0.4,
+        resize="stretch",
+        device="cpu",
+        assignments=["postprocess.suppression.kind=matrix", "picture.pad_value=114", "postprocess.score=0.3"],
+    )
+    rule = detector.postprocess
+    assert (rule.suppression, rule.score, rule.iou) == (MatrixNms(), 0.3, 0.6)
+    assert (detector.picture.pad_value, detector.picture.resize) == (114, "stretch")
+    greedy = open_detector(tiny_artefact(), assignments=["postprocess.score=0.3"])
+    assert detector(pictures(1))[0].scores.tolist() != greedy(pictures(1))[0].scores.tolist()
+
+
+def test_a_threshold_that_the_suppression_does_not_know_is_wrong_use() -> None:
+    chosen = {"iou": 0.5, "device": "cpu", "assignments": ["postprocess.suppression.kind=soft"]}
+    with pytest.raises(UsageError, match=r"iou = 0\.5: the suppression is SoftNms.*\.suppression\.kind=greedy"):
+        open_detector(tiny_weights(), **chosen)  # type: ignore[arg-type]
+    chosen["assignments"] = ["postprocess.suppression={kind: soft, decay: linear}"]
+    rule = open_detector(tiny_weights(), **chosen).postprocess  # type: ignore[arg-type]
+    assert (rule.suppression, rule.iou) == (SoftNms(decay="linear"), 0.5)
+
+
+def test_a_rule_that_is_not_there_is_wrong_use() -> None:
+    with pytest.raises(UsageError, match=r"unknown key 'postprocess\.sore'; did you mean 'score'"):
+        open_detector(tiny_artefact(), assignments=["postprocess.sore=0.3"])

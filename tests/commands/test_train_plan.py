@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sanderling import config
-from sanderling.commands.train_plan import TrainWishes, on_this_machine, planned, resumed
+from sanderling.commands.train_plan import TrainWishes, asked_batch, on_this_machine, planned, resumed, with_batch
 from sanderling.errors import UsageError
 from sanderling.recipes.named import named
 from sanderling.recipes.run import Run
@@ -61,6 +61,28 @@ def test_schedule_and_learning_rate_follow_batch_and_epochs_of_a_recipe_only(tmp
     folder = _saved(tmp_path / "run", named("nanodet-m-published"))
     file = planned(str(folder / "run.yaml"), TrainWishes(batch=96))
     assert (file.batch, file.optimizer.lr) == (96, 0.14)
+
+
+def test_another_batch_brings_its_learning_rate(tmp_path: Path) -> None:
+    wishes = TrainWishes(data="birds", assignments=("seed=3",))
+    recipe = with_batch(planned("nanodet-m-published", wishes), "nanodet-m-published", wishes, batch=24, accumulate=2)
+    assert recipe.optimizer.lr == pytest.approx(0.14 / 4)
+    assert (recipe.batch, recipe.loop.accumulate, recipe.seed, recipe.data.path) == (24, 2, 3, "birds")
+    file = str(_saved(tmp_path / "run", named("nanodet-m-published")) / "run.yaml")
+    for text, rate in (("seed=3", 0.07), ("optimizer.lr=0.5", 0.5)):
+        wishes = TrainWishes(assignments=(text,))
+        run = with_batch(planned(file, wishes), file, wishes, batch=32, accumulate=3)
+        assert run.optimizer.lr == pytest.approx(rate), text
+        assert (run.batch, run.loop.accumulate) == (32, 3)
+
+
+def test_a_budget_belongs_to_an_automatic_batch() -> None:
+    assert [asked_batch(batch, memory=None) for batch in (None, 4, "auto")] == [None, 4, None]
+    assert asked_batch("auto", memory="4GB") is None
+    with pytest.raises(UsageError, match="memory = '4GB': is the budget of --batch auto; add that"):
+        asked_batch(16, memory="4GB")
+    with pytest.raises(UsageError, match="batch = 'atuo': a number or auto is expected"):
+        asked_batch("atuo", memory=None)
 
 
 def test_a_file_and_its_folder_are_the_same_run(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sanderling.commands.val import open_split, val
 from sanderling.errors import DataError, ModelError, UsageError
 from sanderling.evaluation.evaluate import evaluate
 from sanderling.evaluation.results_file import read_flat_results
-from sanderling.structures.artefact import PictureRule, PostprocessRule
+from sanderling.structures.artefact import MatrixNms, NoSuppression, PictureRule, PostprocessRule, SoftNms
 from sanderling.structures.detections import Detections
 from tests.support.scored import found_of
 from tests.support.shared import shared_path
@@ -80,6 +80,7 @@ def test_what_the_user_asks_for_reaches_the_detector(tmp_path: Path, opened: dic
         "max_det": 7,
         "device": "cpu",
         "threads": 1,
+        "assignments": ["postprocess.suppression.kind=matrix"],
     }
     val("m.onnx", data=clean_set(tmp_path, "coco"), **given)  # type: ignore[arg-type]
     assert opened == {**given, "model": "m.onnx"}
@@ -87,7 +88,24 @@ def test_what_the_user_asks_for_reaches_the_detector(tmp_path: Path, opened: dic
 
 def test_without_wishes_the_models_own_rules_hold(tmp_path: Path, opened: dict[str, Any]) -> None:
     val("m.onnx", data=clean_set(tmp_path, "coco"))
-    assert set(opened.values()) == {None, "m.onnx"}
+    assert set(opened.values()) == {None, "m.onnx", ()}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (PostprocessRule(class_agnostic=True), "NMS 0.6 over all classes, at most 100"),
+        (PostprocessRule(suppression=SoftNms(decay="linear")), "Soft NMS linear 0.6 per class"),
+        (PostprocessRule(suppression=SoftNms()), "Soft NMS gaussian (sigma 0.5) per class"),
+        (PostprocessRule(suppression=MatrixNms()), "Matrix NMS linear per class"),
+        (PostprocessRule(suppression=NoSuppression()), "score above 0.05, no suppression, at most"),
+    ],
+)
+def test_the_protocol_says_how_boxes_were_suppressed(
+    tmp_path: Path, opened: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rule: PostprocessRule, words: str
+) -> None:
+    monkeypatch.setattr(Fixed, "postprocess", rule)
+    assert words in val("m.onnx", data=clean_set(tmp_path, "coco")).protocol
 
 
 def test_classes_that_are_left_out_are_named(

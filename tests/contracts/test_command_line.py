@@ -17,26 +17,39 @@ SURFACE = {
     "data stats": "PATH --split --data-format --output -o --json",
     "data convert": "PATH --to --output -o --data-format --json",
     "data split": "PATH --output -o --fractions --group-by --seed --data-format --json",
+    "data anchors": "PATH --imgsz --model --count --resize --split --seed --data-format --json",
+    "data preview": (
+        "RUN --data --data-format --split --epoch --batches --imgsz --seed --set --columns --output -o --overwrite "
+        "--json"
+    ),
     "models": "--json",
     "models show": "NAME --json",
     "weights": "",
     "weights import": "SOURCE --model --output -o --classes --json",
+    "weights distill": (
+        "MODEL --pictures --output -o --teacher --epochs --minutes --imgsz --batch --seed --device --workers --threads "
+        "--set --resume --overwrite --json"
+    ),
     "train": (
-        "RUN --data --data-format --weights --pretrained --epochs --batch --imgsz --patience --freeze --seed --device "
-        "--workers --threads --set --name --output -o --resume --overwrite --json"
+        "RUN --data --data-format --weights --pretrained --epochs --batch --memory --imgsz --patience --freeze --seed "
+        "--device --workers --threads --set --name --output -o --resume --overwrite --json"
     ),
     "val": (
         "MODEL --data --split --data-format --imgsz --resize --conf --iou --max-det --threshold --false-alarm-rate "
-        "--device --threads --fast-decode --predictions --json"
+        "--device --threads --fast-decode --predictions --set --json"
     ),
     "predict": (
         "MODEL SOURCE --output -o --imgsz --resize --conf --iou --max-det --classes --device --threads --fast-decode "
-        "--save --no-save --json"
+        "--save --no-save --set --json"
     ),
     "export": (
         "MODEL --target --output -o --imgsz --layout --resize --dynamic --input-dtype --pictures --threads --json"
     ),
     "bench": "ARTEFACT --pictures --data --split --threads --rounds --conf --memory --no-memory --json",
+    "ablate": (
+        "RUN --data --data-format --switch --list-switches --ladder --mode --seeds --epochs --minutes --batch --imgsz "
+        "--set --device --workers --threads --ray --latency --no-latency --output -o --overwrite --json"
+    ),
 }
 
 

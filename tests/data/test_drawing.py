@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from sanderling.data.augment import AugmentConfig
 from sanderling.data.drawing import Drawing, DrawingByWorkers, DrawingHere, EpochWindows
-from sanderling.data.window import WindowSettings
+from sanderling.data.planning import WindowSettings
 from sanderling.data.workers import WorkerPool
 from sanderling.datasets.dataset import Dataset
 from sanderling.errors import DataError
 from sanderling.structures.artefact import PictureRule
 from tests.support.painted_sets import painted_set
+from tests.support.windows import epoch_windows
 
 SETTINGS = WindowSettings(picture=PictureRule(size_hw=(32, 64)), augment=AugmentConfig(mosaic=0.5), seed=5)
 
@@ -24,7 +25,7 @@ def _ignore(reasons: dict[str, str]) -> None:
 
 
 def _windows(dataset: Dataset, *, epoch: int = 0) -> EpochWindows:
-    return EpochWindows(dataset, np.arange(len(dataset)), epoch=epoch, mosaic=True)
+    return epoch_windows(dataset, (32, 64), epoch=epoch)
 
 
 def _all(drawing: Drawing, count: int, batch: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

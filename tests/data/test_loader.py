@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from sanderling.data import window as window_module
-from sanderling.data.augment import AugmentConfig
+from sanderling.data import source as source_module
+from sanderling.data.augment import AugmentConfig, BatchSizes
 from sanderling.data.loader import TrainingLoader
-from sanderling.data.samplers import WINDOW
+from sanderling.data.samplers import WINDOW, RepeatFactorSampling, UniformSampling
+from sanderling.data.transforms.blend import MixupConfig
+from sanderling.data.transforms.cutout import ActivationCutoutConfig
 from sanderling.datasets.dataset import Dataset
 from sanderling.errors import DataError, RunError
 from sanderling.pictures import decode
@@ -124,7 +127,7 @@ def test_each_picture_is_decoded_once_in_an_epoch(tmp_path: Path, monkeypatch: p
         opened.append(path)
         return decode(path, smallest_hw=smallest_hw)
 
-    monkeypatch.setattr(window_module, "decode", counting)
+    monkeypatch.setattr(source_module, "decode", counting)
     list(_loader(painted_set(tmp_path, SIZES * 5), augment=AugmentConfig(mosaic=1.0)).epoch(0))
     assert len(opened) == len(set(opened)) == 20
 
@@ -140,6 +143,33 @@ def test_fewer_pictures_than_a_batch(tmp_path: Path) -> None:
     loader = _loader(painted_set(tmp_path, SIZES[:3]), batch=8)
     assert [len(batch.images) for batch in loader.epoch(0)] == [3]
     assert len(loader) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_batch_has_its_own_size(tmp_path: Path, workers: int) -> None:
+    dataset = painted_set(tmp_path, SIZES * 8)
+    augment = AugmentConfig(
+        mosaic=0.5, colour_probability=0.0, sizes=BatchSizes(smallest=64, largest=160, step=32), min_visible=0.0
+    )
+    with _loader(dataset, augment=augment, batch=3, workers=workers) as loader:
+        batches = list(loader.epoch(0))
+    assert len({tuple(batch.images.shape[2:]) for batch in batches}) > 2
+    for batch in batches:
+        height, width = batch.images.shape[2:]
+        assert (height % 32, width % 32) == (0, 0)
+        for sample, image in enumerate(batch.images.permute(0, 2, 3, 1).numpy()):
+            shown, targets = painted_boxes(image), batch.targets.of(sample)
+            for label, box in zip(targets.labels.tolist(), targets.boxes_xyxy.numpy(), strict=True):
+                assert np.abs(np.array(shown[label]) - box).max() <= 1
+    assert _equal(batches, list(_loader(dataset, augment=augment, batch=3).epoch(0)))
+
+
+def test_boxes_of_mixed_samples_carry_their_share(tmp_path: Path) -> None:
+    dataset = painted_set(tmp_path, SIZES * 8)
+    (batch, *_) = _loader(dataset, augment=AugmentConfig(mixup=MixupConfig())).epoch(0)
+    assert 0 < batch.targets.weights.min() < batch.targets.weights.max() < 1
+    (batch, *_) = _loader(dataset, augment=AugmentConfig(mixup=MixupConfig(until=0.5))).epoch(0, progress=0.5)
+    assert (batch.targets.weights == 1).all()
 
 
 def test_nothing_but_pictures_without_boxes(tmp_path: Path) -> None:
@@ -205,3 +235,42 @@ def test_a_closed_loader_starts_again(tmp_path: Path) -> None:
     loader.close()
     assert _equal(list(loader.epoch(0)), first)
     loader.close()
+
+
+def test_rare_classes_are_repeated_in_epochs_of_one_length(tmp_path: Path) -> None:
+    # Every class stands in one picture of twenty, so that a threshold of 0.8 shows each four times.
+    dataset = painted_set(tmp_path, SIZES * 5, empty=[2])
+    loader = _loader(dataset, sampling=RepeatFactorSampling(threshold=0.8))
+    epochs = [list(loader.epoch(epoch)) for epoch in range(2)]
+    for batches in epochs:
+        assert len(batches) == len(loader) == (19 * 4 + 1) // 5
+        assert max(Counter(picture for batch in batches for picture in batch.picture_ids).values()) == 4
+    assert not _equal(*epochs)
+    assert _equal(list(loader.epoch(1)), epochs[1])
+
+
+def test_a_picture_of_nothing_but_crowds_counts_as_empty(tmp_path: Path) -> None:
+    dataset = painted_set(tmp_path, SIZES, crowd=[0, 1])
+    loader = _loader(dataset, sampling=UniformSampling(empty_share=0.5), batch=4)
+    assert Counter(picture for batch in loader.epoch(0) for picture in batch.picture_ids)[100] == 2
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_marks_are_cut_out_of_their_own_pictures_seen_alone(tmp_path: Path, workers: int) -> None:
+    dataset = painted_set(tmp_path, SIZES * 8)
+    # The left half of every second picture.
+    marks = np.zeros((32, 4, 4), np.bool_)
+    marks[::2, :, :2] = True
+    augment = AugmentConfig(mosaic=0.3, activation_cutout=ActivationCutoutConfig(cells=4), colour_probability=0.0)
+    with _loader(dataset, augment=augment, batch=8, workers=workers) as loader:
+        plain = list(loader.epoch(0))
+        cut = list(loader.epoch(0, marks=marks))
+    counts: Counter[tuple[bool, bool, bool]] = Counter()
+    for one, other in zip(plain, cut, strict=True):
+        assert one.placements is not None
+        for sample, picture in enumerate(one.picture_ids):
+            assert isinstance(picture, int)
+            changed = not torch.equal(one.images[sample], other.images[sample])
+            counts[bool(one.placements[sample].isfinite().all()), (picture - 100) % 2 == 0, changed] += 1
+    # Every picture that is marked and seen alone is changed, and no other.
+    assert set(counts) == {(True, True, True), (True, False, False), (False, True, False), (False, False, False)}

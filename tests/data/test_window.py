@@ -9,18 +9,23 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from sanderling.data import window as module
+from sanderling.data import source as module
 from sanderling.data.augment import AugmentConfig
-from sanderling.data.drawing import EpochWindows
-from sanderling.data.window import Window, WindowLabels, WindowSettings
+from sanderling.data.planning import WindowLabels, WindowSettings
+from sanderling.data.transforms.auto_augment import AutoAugmentConfig
+from sanderling.data.transforms.blend import CutMixConfig, MixupConfig
+from sanderling.data.transforms.crop import CropConfig
+from sanderling.data.transforms.expand import ExpandConfig
+from sanderling.data.window import Window
 from sanderling.datasets.dataset import Dataset
 from sanderling.pictures import decode, fit
 from sanderling.structures.artefact import PictureRule
 from tests.support.painted_sets import painted_boxes, painted_set
 from tests.support.small_sets import encoded, pixels
+from tests.support.windows import epoch_windows
 
 RULE = PictureRule(size_hw=(96, 160), resize="letterbox", pad_value=0)
-ODD_SIZES = [(61, 83), (120, 47), (200, 333), (97, 161), (48, 80), (301, 299), (64, 64), (33, 250)]
+ODD_SIZES = [(61, 83), (120, 47), (200, 333), (97, 161), (48, 80), (301, 299), (64, 64), (33, 250), (75, 75)]
 
 
 def _colourless(**changed: Any) -> AugmentConfig:
@@ -36,9 +41,9 @@ def _window(
     seed: int = 0,
     epoch: int = 0,
     mosaic: bool = True,
+    progress: float = 0.0,
 ) -> Window:
-    order = np.arange(len(dataset))
-    task = EpochWindows(dataset, order, epoch=epoch, mosaic=mosaic).task(0)
+    task = epoch_windows(dataset, rule.size_hw, epoch=epoch, mosaic=mosaic, progress=progress).task(0)
     assert len(task.paths) == len(dataset)
     return Window(task, WindowSettings(picture=rule, augment=augment, seed=seed))
 
@@ -64,21 +69,36 @@ def _sample_labels(labels: WindowLabels, sample: int) -> dict[int, NDArray[np.fl
         _colourless(mosaic=1.0, stretch=(0.8, 1.2), scale=(0.5, 1.5)),
         _colourless(mosaic=0.5, scale=(0.3, 2.5), translate=0.5, detail=2.5),
         AugmentConfig.none(),
+        _colourless(mosaic=1.0, mosaic_tiles=9),
+        _colourless(rotate=30.0, shear=10.0),
+        _colourless(mosaic=0.7, rotate=10.0, shear=2.0),
+        _colourless(expand=ExpandConfig()),
+        _colourless(crop=CropConfig()),
+        _colourless(expand=ExpandConfig(), crop=CropConfig(), rotate=10.0),
+        _colourless(cutmix=CutMixConfig()),
     ],
-    ids=["alone", "mosaic", "wild", "none"],
+    ids=["alone", "mosaic", "wild", "none", "nine", "turned", "turned-mosaic", "expand", "crop", "all", "cutmix"],
 )
 def test_pixels_and_boxes_move_together(tmp_path: Path, augment: AugmentConfig, seed: int) -> None:
     dataset = painted_set(tmp_path, ODD_SIZES, empty=[2])
     rule = RULE if seed % 2 else PictureRule(size_hw=(128, 96), resize="stretch", pad_value=0)
     images, labels = _drawn(_window(dataset, augment, rule=rule, seed=seed), rule)
     found_at_all = 0
+    turned = augment.rotate + augment.shear > 0
+    allowed = 4 if turned else 1
     for sample, image in enumerate(images):
         told, shown = _sample_labels(labels, sample), painted_boxes(image)
         for label, box in told.items():
+            if turned and (box[2:] - box[:2]).min() < 5:
+                continue  # the point of a turned box at a border is thinner than a pixel
             assert label in shown, f"box {label} of sample {sample} is not to be seen at {box}"
-            assert np.abs(np.array(shown[label]) - box).max() <= 1, f"box {label} of sample {sample}"
+            assert np.abs(np.array(shown[label]) - box).max() <= allowed, (
+                f"{label} of {sample}: {shown[label]}, told {box}"
+            )
         for label, (left, top, right, bottom) in shown.items():
-            assert label in told or min(right - left, bottom - top) <= 3, f"{label} is seen in {sample} but not told"
+            little = min(right - left, bottom - top) <= 3
+            # A crop drops boxes whose middle it does not show.
+            assert label in told or little or augment.crop is not None, f"{label} is seen in {sample} but not told"
         found_at_all += len(told)
     assert found_at_all >= len(images)
 
@@ -131,8 +151,7 @@ def test_a_large_png_is_not_kept_large(tmp_path: Path) -> None:
     dataset = painted_set(tmp_path, [(700, 1101)])
     window = _window(dataset, AugmentConfig.none())
     images, labels = _drawn(window)
-    (picture, _, _), *_ = window._pastes[0]
-    assert picture.shape[0] < 2 * 96
+    assert window._plan.pastes[0][0].picture.shape[0] < 2 * 96
     for label, box in _sample_labels(labels, 0).items():
         assert np.abs(np.array(painted_boxes(images[0])[label]) - box).max() <= 1
 
@@ -220,3 +239,36 @@ def test_seed_and_epoch_decide(tmp_path: Path) -> None:
     assert (first == _drawn(_window(dataset, augment, seed=3, epoch=2))[0]).all()
     assert (first != _drawn(_window(dataset, augment, seed=4, epoch=2))[0]).any()
     assert (first != _drawn(_window(dataset, augment, seed=3, epoch=3))[0]).any()
+
+
+def test_a_mixed_sample_shows_both_pictures(tmp_path: Path) -> None:
+    dataset = painted_set(tmp_path, ODD_SIZES)
+    window = _window(dataset, _colourless(mixup=MixupConfig(), scale=(1.0, 1.0), translate=0.0, flip=0.0))
+    images, _ = _drawn(window)
+    alone, _ = _drawn(_window(dataset, AugmentConfig.none()))
+    for sample, mixture in window._plan.mixtures.items():
+        expected = mixture.share * alone[sample] + (1 - mixture.share) * alone[mixture.partner]
+        assert np.abs(images[sample] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_automatic_moves_take_the_boxes_with_them(tmp_path: Path, seed: int) -> None:
+    dataset = painted_set(tmp_path, ODD_SIZES)
+    augment = _colourless(auto_augment=AutoAugmentConfig(policy="v2"))
+    window = _window(dataset, augment, seed=seed)
+    images = np.zeros((len(ODD_SIZES), *RULE.size_hw, 3), np.uint8)
+    compared = 0
+    for sample, image in enumerate(images):
+        policy = window._plan.effects[sample].policy
+        assert policy is not None
+        if not policy.moves:
+            continue
+        window._draw_pictures(sample, image)  # without the changes of colour, which would repaint the boxes
+        image[image.max(axis=2) == 128] = 0
+        assert window.labels is not None
+        told, shown = _sample_labels(window.labels, sample), painted_boxes(image)
+        for label, box in told.items():
+            if (box[2:] - box[:2]).min() >= 5:
+                assert np.abs(np.array(shown[label]) - box).max() <= 4
+                compared += 1
+    assert compared > 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -12,12 +13,13 @@ import numpy as np
 import pytest
 
 from sanderling.data.augment import AugmentConfig
-from sanderling.data.drawing import EpochWindows
-from sanderling.data.window import Window, WindowSettings, WindowTask
+from sanderling.data.planning import WindowSettings, WindowTask
+from sanderling.data.window import Window
 from sanderling.data.workers import WorkerPool
 from sanderling.errors import RunError
 from sanderling.structures.artefact import PictureRule
 from tests.support.painted_sets import painted_set
+from tests.support.windows import epoch_windows
 
 SETTINGS = WindowSettings(picture=PictureRule(size_hw=(32, 64)), augment=AugmentConfig(mosaic=0.5), seed=5)
 
@@ -25,7 +27,7 @@ SETTINGS = WindowSettings(picture=PictureRule(size_hw=(32, 64)), augment=Augment
 @pytest.fixture
 def task(tmp_path: Path) -> WindowTask:
     dataset = painted_set(tmp_path, [(40, 60), (61, 43)] * 3)
-    return EpochWindows(dataset, np.arange(6), epoch=0, mosaic=True).task(0)
+    return epoch_windows(dataset, (32, 64)).task(0)
 
 
 @pytest.fixture
@@ -60,8 +62,19 @@ def test_a_worker_draws_where_it_is_told(pool: WorkerPool, task: WindowTask) -> 
     for sample, row in enumerate(rows):
         image = np.zeros((32, 64, 3), np.uint8)
         window.draw(sample, image)
-        assert (pool.ring[row] == image).all()
+        assert (pool.ring[row] == image.reshape(-1)).all()
     assert not pool.ring[[4, 6]].any()
+
+
+def test_a_smaller_sample_lies_at_the_beginning_of_its_row(pool: WorkerPool, task: WindowTask) -> None:
+    task = dataclasses.replace(task, samples_hw=np.array([(32, 64), (16, 32), (32, 64), (8, 8), (32, 32), (16, 64)]))
+    pool.submit(task, range(6))
+    pool.receive()
+    window = Window(task, SETTINGS)
+    for sample, (height, width) in enumerate(task.samples_hw.tolist()):
+        image = np.zeros((height, width, 3), np.uint8)
+        window.draw(sample, image)
+        assert (pool.ring[sample, : image.size] == image.reshape(-1)).all()
 
 
 def test_an_unreadable_window_comes_back_with_its_reasons(pool: WorkerPool, task: WindowTask) -> None:
@@ -78,13 +91,10 @@ def test_much_can_be_ordered_before_anything_is_fetched(pool: WorkerPool, tmp_pa
     # More bytes either way than a pipe holds: neither side may wait for the other.
     dataset = painted_set(tmp_path / "many", [(40, 60)] * 2)
     boxes = np.repeat(dataset.boxes_xyxy, 5000, axis=0)
-    task = EpochWindows(dataset, np.arange(2), epoch=0, mosaic=True).task(0)
-    task = WindowTask(
-        epoch=0,
+    task = epoch_windows(dataset, (32, 64)).task(0)
+    task = dataclasses.replace(
+        task,
         mosaic=False,
-        indices=task.indices,
-        paths=task.paths,
-        sizes_hw=task.sizes_hw,
         boxes_xyxy=boxes,
         labels=np.zeros(len(boxes), np.int64),
         first_box=np.array([0, len(boxes) // 2, len(boxes)]),
@@ -138,7 +148,7 @@ def test_a_pool_that_is_forgotten_ends_too(task: WindowTask) -> None:
 ORPHANS = """
 import sys, time
 from sanderling.data.augment import AugmentConfig
-from sanderling.data.window import WindowSettings
+from sanderling.data.planning import WindowSettings
 from sanderling.data.workers import WorkerPool
 from sanderling.structures.artefact import PictureRule
 pool = WorkerPool(2, settings=WindowSettings(picture=PictureRule(), augment=AugmentConfig(), seed=0), rows=8)

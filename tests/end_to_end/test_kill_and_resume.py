@@ -15,12 +15,19 @@ import pytest
 import torch
 
 from sanderling.commands.train import train
+from sanderling.structures.batch import Batch
+from sanderling.training.stitching import Stitching
 from tests.support.training import DEBUG_RUN, tiny_scenes
 
 pytestmark = pytest.mark.slow
 
 _KILLS = 20
-_SETTINGS = (*DEBUG_RUN, "warmup.steps=5", "runtime.workers=1")
+_SETTINGS = (
+    *(*DEBUG_RUN, "warmup.steps=5", "runtime.workers=1"),
+    # What the training feeds back into its batches has to survive as well: some are stitched by these settings and
+    # some are not, and where the network was most active is cut out of pictures that are seen alone.
+    *("augment.stitcher={threshold: 0.5, small_side: 18}", "augment.activation_cutout={}"),
+)
 _EPOCHS = 64
 
 # Waits until the parent says when: importing torch is no part of the run, and few kills would meet anything else.
@@ -85,10 +92,24 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
     return torch.load(path, weights_only=True) if path.exists() else None
 
 
-def test_killed_at_twenty_moments_and_resumed_it_ends_in_the_same_weights(tmp_path: Path) -> None:
+def test_killed_at_twenty_moments_and_resumed_it_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tiny_scenes(tmp_path, train=8, val=1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
+    stitched: list[bool] = []
+    before = Stitching.before
+
+    def noting(self: Stitching, batch: Batch) -> Batch:
+        learnt = before(self, batch)
+        stitched.append(learnt.images is not batch.images)
+        return learnt
+
+    monkeypatch.setattr(Stitching, "before", noting)
     train("nanodet-debug", data=data, output=whole, epochs=_EPOCHS, batch=4, imgsz=64, assignments=_SETTINGS)
+    # Whoever forgot what was fed back would stitch the first batch of every epoch that is begun anew.
+    assert 5 < sum(stitched[::2]) < _EPOCHS - 5
+    assert 5 < sum(stitched[1::2]) < _EPOCHS - 5
     draw = random.Random(6)
     epochs: list[int] = []
     for _ in range(_KILLS):
@@ -108,6 +129,10 @@ def test_killed_at_twenty_moments_and_resumed_it_ends_in_the_same_weights(tmp_pa
         assert all(torch.equal(tensor, second[part][name]) for name, tensor in first[part].items())
     assert (whole / "weights/best.safetensors").read_bytes() == (killed / "weights/best.safetensors").read_bytes()
     assert [record["losses"] for record in _history(first)] == [record["losses"] for record in _history(second)]
+    assert first["feedback"]["stitcher"] == second["feedback"]["stitcher"]
+    marks, same_marks = (state["feedback"]["activation_cutout"]["marks"] for state in (first, second))
+    assert marks.any()
+    assert torch.equal(marks, same_marks)
     print(f"killed at epochs {epochs} of {_EPOCHS}; weights bit-identical")
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from sanderling.export.graph import NativeGraph, NmsGraph, YoloGraph
-from sanderling.ops.array.postprocess import postprocess
+from sanderling.errors import UsageError
+from sanderling.export.graph import CANDIDATES, NativeGraph, NmsGraph, YoloGraph
+from sanderling.ops.array.postprocess import candidates, postprocess
 from sanderling.ops.tensor.decode import decode
-from sanderling.structures.artefact import PostprocessRule
+from sanderling.structures.artefact import GreedyNms, MatrixNms, NoSuppression, PostprocessRule, SoftNms, Suppression
 from tests.support.artefacts import pictures, tiny_network
 
 
@@ -50,6 +49,10 @@ def test_yolo_is_native_as_centre_and_size_of_pictures_scaled_to_one() -> None:
         PostprocessRule(score=0.3, iou=0.5, max_detections=40),
         PostprocessRule(score=0.3, iou=0.5, max_detections=40, multi_label=False),
         PostprocessRule(score=0.3, iou=0.5, max_detections=1000, class_agnostic=True),
+        PostprocessRule(score=0.3, max_detections=200, suppression=MatrixNms()),
+        PostprocessRule(score=0.3, max_detections=40, suppression=MatrixNms(decay="gaussian", sigma=0.3)),
+        PostprocessRule(score=0.3, multi_label=False, class_agnostic=True, suppression=MatrixNms()),
+        PostprocessRule(score=0.3, suppression=NoSuppression()),
     ],
 )
 def test_nms_in_the_graph_finds_what_post_processing_finds(rule: PostprocessRule) -> None:
@@ -57,6 +60,7 @@ def test_nms_in_the_graph_finds_what_post_processing_finds(rule: PostprocessRule
     with torch.inference_mode():
         boxes, scores = (part[0].numpy() for part in decode(tiny_network()(images)))
         output = NmsGraph(tiny_network(), rule)(images / 255).numpy()
+    assert 100 < len(candidates(scores, rule)[0]) < CANDIDATES
     expected, confidences, labels = postprocess(
         boxes, scores, to_original=lambda moved: moved.astype(np.float32), rule=rule
     )
@@ -68,8 +72,16 @@ def test_nms_in_the_graph_finds_what_post_processing_finds(rule: PostprocessRule
     assert not output[0, len(expected) :].any()
 
 
-def test_nms_in_the_graph_finds_nothing_above_a_threshold_that_nothing_reaches() -> None:
-    rule = dataclasses.replace(PostprocessRule(), score=1.0)
+def test_soft_nms_cannot_stand_in_a_graph() -> None:
+    with pytest.raises(UsageError, match=r"tiny: .*kind = 'soft' with layout 'nms'.*--layout native or yolo.* greedy"):
+        NmsGraph(tiny_network(), PostprocessRule(suppression=SoftNms()))
+
+
+@pytest.mark.parametrize("suppression", [GreedyNms(), MatrixNms()])
+def test_nms_in_the_graph_finds_nothing_above_a_threshold_that_nothing_reaches(
+    suppression: Suppression,
+) -> None:
+    rule = PostprocessRule(score=1.0, suppression=suppression)
     with torch.inference_mode():
         output = NmsGraph(tiny_network(), rule)(_images(1) / 255)
     assert output.shape[1] == rule.max_detections

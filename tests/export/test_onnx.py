@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
 from sanderling import config as configuration
-from sanderling.export.write import ExportChoice, export_onnx
+from sanderling.export.onnx import trace_onnx
+from sanderling.export.write import ExportChoice, artefact_of, export_onnx
+from sanderling.ops.array.postprocess import postprocess
+from sanderling.ops.tensor.decode import decode
 from sanderling.runtimes.open import open_artefact
 from sanderling.runtimes.sidecar import read_sidecar
-from sanderling.structures.artefact import SIDECAR_KEY, PictureRule
+from sanderling.structures.artefact import SIDECAR_KEY, MatrixNms, PictureRule, PostprocessRule
 from tests.support.artefacts import TINY_CLASSES, TINY_HW, pictures, tiny_artefact, tiny_network
 
 
@@ -77,3 +83,26 @@ def test_every_form_agrees_with_torch(chosen: dict[str, Any], tmp_path: Path) ->
     assert len(found) > 10
     assert found.boxes_xyxy[:, 2].max() <= 77
     assert found.boxes_xyxy[:, 3].max() <= 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decay", ["linear", "gaussian"])
+def test_matrix_nms_inside_the_file_is_that_on_arrays(decay: Literal["linear", "gaussian"]) -> None:
+    rule = PostprocessRule(score=0.01, max_detections=60, suppression=MatrixNms(decay=decay))
+    choice = ExportChoice(picture=PictureRule(size_hw=(96, 64)), layout="nms")
+    artefact = dataclasses.replace(artefact_of(tiny_network(), choice), postprocess=rule)
+    file = trace_onnx(tiny_network(), artefact).SerializeToString()
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for picture in pictures(3, size_hw=(96, 64)):
+        images = picture.transpose(2, 0, 1)[None].astype(np.float32)
+        with torch.inference_mode():
+            boxes, scores = (part[0].numpy() for part in decode(tiny_network()(torch.from_numpy(images))))
+        expected, lowered, labels = postprocess(
+            boxes, scores, to_original=lambda moved: moved.astype(np.float32), rule=rule
+        )
+        (found,) = session.run(None, {"images": images / 255})
+        assert found.shape == (1, 60, 6)
+        assert len(expected) == 60
+        np.testing.assert_allclose(found[0, :, :4], expected, atol=1e-3)
+        np.testing.assert_allclose(found[0, :, 4], lowered, atol=1e-5)
+        np.testing.assert_array_equal(found[0, :, 5], labels)

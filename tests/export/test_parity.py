@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from sanderling.errors import ExportError
+from sanderling.export.graph import NmsGraph
 from sanderling.export.parity import TOLERANCES, Tolerance, measure_parity, require_parity, same_detections
 from sanderling.export.write import ExportChoice, artefact_of
 from sanderling.models.network import DetectorNetwork
 from sanderling.ops.tensor.decode import decode
-from sanderling.structures.artefact import Parity, PictureRule, PostprocessRule
+from sanderling.runtimes.layouts import boxes_and_scores
+from sanderling.structures.artefact import MatrixNms, Parity, PictureRule, PostprocessRule, SoftNms
 from sanderling.structures.detections import Detections
 from tests.support.artefacts import TINY_CLASSES, TINY_HW, pictures, tiny_network
 
@@ -105,6 +108,44 @@ def test_a_varying_batch_is_compared_in_batches() -> None:
     engine = _Engine(dynamic=True)
     assert _measure(engine).detections_equal
     assert engine.batches == [3, 1]
+
+
+class _Lowering:
+    """The network a rounding error off, with suppression that lowers scores after the graph or inside it."""
+
+    def __init__(self, suppression: SoftNms | MatrixNms, layout: Literal["native", "nms"], *, error: float = 0) -> None:
+        artefact = artefact_of(tiny_network(), ExportChoice(picture=PictureRule(size_hw=TINY_HW), layout=layout))
+        self.rule = PostprocessRule(score=0.01, suppression=suppression)
+        self.artefact = dataclasses.replace(artefact, postprocess=self.rule)
+        self._error = error
+
+    def network(self, images: Floats) -> tuple[Floats, Floats]:
+        noise = np.random.default_rng(0).uniform(-0.002, 0.002, images.shape).astype(np.float32)
+        given = torch.from_numpy(images + noise)
+        with torch.inference_mode():
+            if self.artefact.layout == "native":
+                boxes, scores = (part.numpy() for part in decode(tiny_network()(given)))
+                return boxes, scores
+            found = NmsGraph(tiny_network(), self.rule)(given / 255).numpy().copy()
+        found[0, 5, 4] -= self._error
+        return boxes_and_scores([found], self.artefact)
+
+
+@pytest.mark.parametrize("suppression", [SoftNms(), MatrixNms(), MatrixNms(decay="gaussian")])
+def test_scores_that_the_runtime_lowers_do_not_shake_the_comparison(suppression: SoftNms | MatrixNms) -> None:
+    parity = measure_parity(tiny_network(), _Lowering(suppression, "native"), pictures(2), _TOLERANCE)
+    assert parity.max_score_difference > 1e-6
+    assert parity.detections > 50
+    require_parity(parity, _TOLERANCE, name="tiny.onnx")
+
+
+@pytest.mark.parametrize("decay", ["linear", "gaussian"])
+def test_scores_that_the_graph_has_lowered_are_compared(decay: Literal["linear", "gaussian"]) -> None:
+    right, wrong = (_Lowering(MatrixNms(decay=decay), "nms", error=error) for error in (0, 0.01))
+    parity = measure_parity(tiny_network(), right, pictures(2), _TOLERANCE)
+    assert parity.points > 50
+    require_parity(parity, _TOLERANCE, name="tiny.onnx")
+    assert not measure_parity(tiny_network(), wrong, pictures(2), _TOLERANCE).detections_equal
 
 
 def _found(*rows: tuple[float, float, float, float, float]) -> Detections:

@@ -16,13 +16,19 @@ from sanderling.ops.tensor.coding import YoloCoding
 from sanderling.ops.tensor.points import anchor_priors
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
+from tests.support.objectives import (
+    Losses,
+    gradients,
+    leaves,
+    require_full_precision_under_autocast,
+    require_same_losses,
+)
 from tests.support.targets import random_targets
 
 SIZE_HW, CLASSES = (96, 160), 5
 STRIDES = (8, 16, 32)
 ANCHORS = (((10.0, 13.0), (16.0, 30.0)), ((30.0, 61.0), (62.0, 45.0)), ((116.0, 90.0), (156.0, 198.0)))
 BALANCE = {8: 4.0, 16: 1.0, 32: 0.4}
-Losses = dict[str, Tensor]
 
 
 def _predictions(pictures: int, *, seed: int = 0) -> Predictions:
@@ -55,7 +61,7 @@ def _slow_losses(predictions: Predictions, targets: Targets) -> Losses:
     objectness = predictions.objectness_logits
     assert objectness is not None
     assigned = assign_anchor_ratio(targets, predictions.priors_cxcywh, predictions.strides, size_hw=SIZE_HW)
-    zero = predictions.box_logits.double().sum() * 0
+    zero = 0 * torch.stack([logits.double().sum() for logits in leaves(predictions)]).sum()
     box_loss, class_loss, objectness_loss = zero, zero, zero
     for stride in STRIDES:
         quality = torch.zeros_like(objectness, dtype=torch.float64)
@@ -87,31 +93,19 @@ def _slow_losses(predictions: Predictions, targets: Targets) -> Losses:
     return {"class": 64 * 0.3 * class_loss, "box": 64 * 0.05 * box_loss, "objectness": 64 * 0.7 * objectness_loss}
 
 
-def _gradients(losses: Losses, predictions: Predictions) -> tuple[Tensor, ...]:
-    objectness = predictions.objectness_logits
-    assert objectness is not None
-    inputs = (predictions.class_logits, predictions.box_logits, objectness)
-    return torch.autograd.grad(sum(losses.values(), torch.zeros(())), inputs, allow_unused=True, materialize_grads=True)
-
-
 @pytest.mark.parametrize("counts", [[3, 0, 6], [1], [0, 0]])
 def test_values_and_gradients_agree_with_the_slow_form(counts: list[int]) -> None:
-    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES)
-    targets = dataclasses.replace(targets, weights=torch.linspace(0.3, 1, len(targets.labels)))
+    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES, least_weight=0.3)
     predictions = _predictions(len(counts))
-    ours, reference = YOLOR.build()(predictions, targets), _slow_losses(predictions, targets)
-    assert ours.keys() == reference.keys()
-    for name, loss in reference.items():
-        assert ours[name].item() == pytest.approx(loss.item(), rel=1e-4), name
-    for found, expected in zip(_gradients(ours, predictions), _gradients(reference, predictions), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    ours = YOLOR.build()(predictions, targets)
+    require_same_losses(ours, _slow_losses(predictions, targets), predictions)
 
 
 def test_without_objects_only_objectness_is_taught() -> None:
     predictions = _predictions(2)
     losses = YOLOR.build()(predictions, random_targets(0, [0, 0], size_hw=SIZE_HW, classes=CLASSES))
     assert losses["class"].item() == losses["box"].item() == 0
-    classes, boxes, objectness = _gradients(losses, predictions)
+    classes, boxes, objectness = gradients(losses, predictions)
     assert classes.abs().sum() == boxes.abs().sum() == 0
     assert (objectness > 0).all()
 
@@ -145,18 +139,13 @@ def test_weights_of_losses_come_from_the_config() -> None:
 
 
 def test_full_precision_under_autocast() -> None:
-    targets, predictions = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
-    expected = YOLOR.build()(predictions, targets)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = YOLOR.build()(predictions, targets)
-    for name, loss in expected.items():
-        assert found[name].dtype == torch.float32
-        assert torch.equal(found[name], loss), name
+    targets = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES)
+    require_full_precision_under_autocast(YOLOR.build(), _predictions(1), targets)
 
 
 def test_two_calls_give_the_same_bits() -> None:
     targets, predictions = random_targets(5, [20, 31], size_hw=SIZE_HW, classes=CLASSES), _predictions(2)
-    first, second = (_gradients(YOLOR.build()(predictions, targets), predictions) for _ in range(2))
+    first, second = (gradients(YOLOR.build()(predictions, targets), predictions) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 

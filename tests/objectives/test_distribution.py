@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor
 
 from sanderling import config
 from sanderling.models import zoo
@@ -17,10 +16,16 @@ from sanderling.ops.tensor.iou import aligned_iou
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
+from tests.support.objectives import (
+    Losses,
+    gradients,
+    require_full_precision_under_autocast,
+    require_same_losses,
+    total,
+)
 from tests.support.targets import random_targets
 
 SIZE_HW, CLASSES, BINS = (96, 160), 5, 8
-Losses = dict[str, Tensor]
 
 
 def _predictions(pictures: int, *, seed: int = 0, size_hw: tuple[int, int] = SIZE_HW) -> Predictions:
@@ -94,22 +99,12 @@ def _slow_losses(predictions: Predictions, targets: Targets) -> Losses:
     }
 
 
-def _gradients(losses: Losses, predictions: Predictions) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(
-        sum(losses.values(), torch.zeros(())), (predictions.class_logits, predictions.box_logits)
-    )
-
-
 @pytest.mark.parametrize("counts", [[3, 0, 6], [1], [0, 0]])
 def test_values_and_gradients_agree_with_the_slow_form(counts: list[int]) -> None:
-    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES)
-    targets = dataclasses.replace(targets, weights=torch.linspace(0.3, 1, len(targets.labels)))
+    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES, least_weight=0.3)
     predictions = _predictions(len(counts))
-    ours, reference = DistributionObjectiveConfig().build()(predictions, targets), _slow_losses(predictions, targets)
-    for name, loss in reference.items():
-        assert ours[name].item() == pytest.approx(loss.item(), rel=1e-4), name
-    for found, expected in zip(_gradients(ours, predictions), _gradients(reference, predictions), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    ours = DistributionObjectiveConfig().build()(predictions, targets)
+    require_same_losses(ours, _slow_losses(predictions, targets), predictions)
 
 
 def test_without_objects_there_is_class_loss_only_and_a_gradient() -> None:
@@ -119,7 +114,7 @@ def test_without_objects_there_is_class_loss_only_and_a_gradient() -> None:
     )
     assert losses["class"].item() > 0
     assert losses["box"].item() == losses["distribution"].item() == 0
-    classes, boxes = _gradients(losses, predictions)
+    classes, boxes = gradients(losses, predictions)
     assert classes.abs().sum() > 0
     assert boxes.abs().sum() == 0
 
@@ -163,20 +158,14 @@ def test_weights_of_losses_come_from_the_config() -> None:
 
 
 def test_full_precision_under_autocast() -> None:
-    targets, predictions = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
-    objective = DistributionObjectiveConfig().build()
-    expected = objective(predictions, targets)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = objective(predictions, targets)
-    for name, loss in expected.items():
-        assert found[name].dtype == torch.float32
-        assert torch.equal(found[name], loss), name
+    targets = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES)
+    require_full_precision_under_autocast(DistributionObjectiveConfig().build(), _predictions(1), targets)
 
 
 def test_two_calls_give_the_same_bits() -> None:
     targets, predictions = random_targets(5, [20, 31], size_hw=SIZE_HW, classes=CLASSES), _predictions(2)
     objective = DistributionObjectiveConfig().build()
-    first, second = (_gradients(objective(predictions, targets), predictions) for _ in range(2))
+    first, second = (gradients(objective(predictions, targets), predictions) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -197,7 +186,7 @@ def test_every_parameter_in_use_gets_a_gradient(name: str) -> None:
     targets = random_targets(1, [6, 0], size_hw=size_hw, classes=3, largest=0.9)
     images = torch.randint(0, 256, (2, 3, *size_hw), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     losses = DistributionObjectiveConfig().build()(network(images), targets)
-    sum(losses.values(), torch.zeros(())).backward()
+    total(losses).backward()
     without = [
         name
         for name, parameter in network.named_parameters()
@@ -226,7 +215,7 @@ def test_training_pulls_boxes_and_scores_to_the_objects() -> None:
         of_class = confidences[assigned.pictures, assigned.points, targets.labels[assigned.boxes]]
         scores.append(of_class.mean().item())
         optimizer.zero_grad()
-        sum(objective(predictions, targets).values(), torch.zeros(())).backward()
+        total(objective(predictions, targets)).backward()
         optimizer.step()
     assert overlaps[-1] > overlaps[0] + 0.2
     assert scores[-1] > scores[0] + 0.2

@@ -14,6 +14,7 @@ from sanderling.ops.tensor.iou import aligned_giou
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
+from tests.support.objectives import require_full_precision_under_autocast, require_same_losses
 from tests.support.targets import random_targets
 
 SIZE_HW, CLASSES, BINS = (64, 96), 3, 5
@@ -70,24 +71,14 @@ def test_both_are_taught_the_points_and_the_quality_that_the_guidance_says(count
     losses = DynamicDistributionObjectiveConfig().build()(ours, targets, guidance)
     expected = _slow_losses(ours, guidance, targets)
     expected |= {f"guidance_{name}": loss for name, loss in _slow_losses(guidance, guidance, targets).items()}
-    assert losses.keys() == expected.keys()
-    for name, loss in expected.items():
-        assert losses[name].item() == pytest.approx(loss.item(), rel=1e-4), name
-    numbers = (ours.class_logits, ours.box_logits, guidance.class_logits, guidance.box_logits)
-    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), numbers)
-    reference = torch.autograd.grad(torch.stack(list(expected.values())).sum(), numbers)
-    for mine, theirs in zip(found, reference, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+    require_same_losses(losses, expected, ours, guidance)
 
 
 def test_without_guidance_the_head_judges_for_itself() -> None:
     targets = random_targets(2, [5, 3], size_hw=SIZE_HW, classes=CLASSES)
     predictions = _predictions(2)
     losses = DynamicDistributionObjectiveConfig().build()(predictions, targets)
-    expected = _slow_losses(predictions, predictions, targets)
-    assert losses.keys() == expected.keys()
-    for name, loss in expected.items():
-        assert losses[name].item() == pytest.approx(loss.item(), rel=1e-4), name
+    require_same_losses(losses, _slow_losses(predictions, predictions, targets), predictions)
 
 
 def test_without_objects_there_is_class_loss_only() -> None:
@@ -121,9 +112,5 @@ def test_the_divisor_of_the_classes_is_a_mean_over_the_processes(monkeypatch: py
 
 
 def test_full_precision_under_autocast() -> None:
-    targets, predictions = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
-    objective = DynamicDistributionObjectiveConfig().build()
-    expected = objective(predictions, targets)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = objective(predictions, targets)
-    assert all(torch.equal(found[name], loss) for name, loss in expected.items())
+    targets = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES)
+    require_full_precision_under_autocast(DynamicDistributionObjectiveConfig().build(), _predictions(1), targets)

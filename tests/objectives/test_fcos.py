@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor
 
 from sanderling import config
 from sanderling.errors import ModelError
@@ -14,10 +13,16 @@ from sanderling.ops.tensor.coding import DistanceCoding
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
+from tests.support.objectives import (
+    Losses,
+    gradients,
+    leaves,
+    require_full_precision_under_autocast,
+    require_same_losses,
+)
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW, CLASSES = (96, 160), 4
-Losses = dict[str, Tensor]
 
 
 def _predictions(pictures: int) -> Predictions:
@@ -34,14 +39,9 @@ def _predictions(pictures: int) -> Predictions:
     )
 
 
-def _leaves(predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:
-    assert predictions.objectness_logits is not None
-    return predictions.class_logits, predictions.box_logits, predictions.objectness_logits
-
-
 def _slow_losses(predictions: Predictions, targets: Targets) -> Losses:
     """Point by point, in double precision."""
-    class_logits, box_logits, central_logits = (leaf.double() for leaf in _leaves(predictions))
+    class_logits, box_logits, central_logits = (leaf.double() for leaf in leaves(predictions))
     class_sum = class_logits.sum() * 0
     box_sum = central_sum = box_logits.sum() * 0 + central_logits.sum() * 0
     positives, weights = 0, 0.0
@@ -84,21 +84,12 @@ def _slow_losses(predictions: Predictions, targets: Targets) -> Losses:
     }
 
 
-def _gradients(losses: Losses, predictions: Predictions) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(sum(losses.values(), torch.zeros(())), _leaves(predictions))
-
-
 @pytest.mark.parametrize("counts", [[3, 0, 6], [1], [0, 0]])
 def test_values_and_gradients_agree_with_the_slow_form(counts: list[int]) -> None:
-    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES)
-    targets = dataclasses.replace(targets, weights=torch.linspace(0.3, 1, len(targets.labels)))
+    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES, least_weight=0.3)
     predictions = _predictions(len(counts))
-    ours, reference = FcosObjectiveConfig().build()(predictions, targets), _slow_losses(predictions, targets)
-    assert ours.keys() == reference.keys()
-    for name, loss in reference.items():
-        assert ours[name].item() == pytest.approx(loss.item(), rel=1e-4), name
-    for found, expected in zip(_gradients(ours, predictions), _gradients(reference, predictions), strict=True):
-        torch.testing.assert_close(found, expected.float(), rtol=1e-3, atol=1e-6)
+    ours = FcosObjectiveConfig().build()(predictions, targets)
+    require_same_losses(ours, _slow_losses(predictions, targets), predictions)
 
 
 def test_without_objects_there_is_class_loss_only() -> None:
@@ -106,7 +97,7 @@ def test_without_objects_there_is_class_loss_only() -> None:
     losses = FcosObjectiveConfig().build()(predictions, random_targets(0, [0, 0], size_hw=SIZE_HW, classes=CLASSES))
     assert losses["class"].item() > 0
     assert losses["box"].item() == losses["centreness"].item() == 0
-    classes, boxes, central = _gradients(losses, predictions)
+    classes, boxes, central = gradients(losses, predictions)
     assert classes.abs().sum() > 0
     assert boxes.abs().sum() == central.abs().sum() == 0
 
@@ -116,7 +107,7 @@ def test_a_point_in_the_middle_of_its_box_is_wholly_central() -> None:
     targets = targets_of([[32.5, 32.5, 39.5, 39.5]])
     predictions = _predictions(1)
     with torch.no_grad():
-        _leaves(predictions)[2][0, 4 * 20 + 4] = 12.0
+        leaves(predictions)[2][0, 4 * 20 + 4] = 12.0
     assert FcosObjectiveConfig().build()(predictions, targets)["centreness"].item() == pytest.approx(0, abs=1e-4)
 
 
@@ -128,6 +119,11 @@ def test_weights_of_losses_come_from_the_config() -> None:
     assert other["class"].item() == pytest.approx(3 * plain["class"].item())
     assert other["box"].item() == pytest.approx(plain["box"].item() / 2)
     assert other["centreness"].item() == 0
+
+
+def test_full_precision_under_autocast() -> None:
+    targets = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES)
+    require_full_precision_under_autocast(FcosObjectiveConfig().build(), _predictions(1), targets)
 
 
 def test_a_head_without_centreness_is_refused() -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import dataclasses
+import math
 
 import pytest
 import torch
-from torch import Tensor
 
 from sanderling import config
 from sanderling.objectives.assigners.max_iou import assign_max_iou
+from sanderling.objectives.losses.hard_negatives import HardNegatives
 from sanderling.objectives.ssd import SsdObjectiveConfig
 from sanderling.ops.tensor.coding import SsdCoding
 from sanderling.ops.tensor.decode import decode
@@ -15,11 +15,17 @@ from sanderling.ops.tensor.iou import aligned_iou
 from sanderling.ops.tensor.ssd_anchors import ssd_anchors, ssd_priors
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
+from tests.support.objectives import (
+    Losses,
+    gradients,
+    require_full_precision_under_autocast,
+    require_same_losses,
+    total,
+)
 from tests.support.targets import random_targets
 
 SIZE_HW, CLASSES = (96, 160), 4
 GRIDS = [(6, 10), (3, 5), (2, 3)]
-Losses = dict[str, Tensor]
 
 
 def _predictions(pictures: int) -> Predictions:
@@ -72,23 +78,12 @@ def _slow_losses(predictions: Predictions, targets: Targets) -> Losses:
     return {"class": class_sum / max(positives, 1), "box": box_sum / max(positives, 1)}
 
 
-def _gradients(losses: Losses, predictions: Predictions) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(
-        sum(losses.values(), torch.zeros(())), (predictions.class_logits, predictions.box_logits)
-    )
-
-
 @pytest.mark.parametrize("counts", [[3, 0, 6], [1], [0, 0]])
 def test_values_and_gradients_agree_with_the_slow_form(counts: list[int]) -> None:
-    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES)
-    targets = dataclasses.replace(targets, weights=torch.linspace(0.3, 1, len(targets.labels)))
+    targets = random_targets(1, counts, size_hw=SIZE_HW, classes=CLASSES, least_weight=0.3)
     predictions = _predictions(len(counts))
-    ours, reference = SsdObjectiveConfig().build()(predictions, targets), _slow_losses(predictions, targets)
-    assert ours.keys() == reference.keys()
-    for name, loss in reference.items():
-        assert ours[name].item() == pytest.approx(loss.item(), rel=1e-4), name
-    for found, expected in zip(_gradients(ours, predictions), _gradients(reference, predictions), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    ours = SsdObjectiveConfig().build()(predictions, targets)
+    require_same_losses(ours, _slow_losses(predictions, targets), predictions)
 
 
 def test_without_objects_there_is_class_loss_only_and_a_gradient() -> None:
@@ -96,7 +91,7 @@ def test_without_objects_there_is_class_loss_only_and_a_gradient() -> None:
     losses = SsdObjectiveConfig().build()(predictions, random_targets(0, [0, 0], size_hw=SIZE_HW, classes=CLASSES))
     assert losses["class"].item() > 0
     assert losses["box"].item() == 0
-    classes, boxes = _gradients(losses, predictions)
+    classes, boxes = gradients(losses, predictions)
     assert classes.abs().sum() > 0
     assert boxes.abs().sum() == 0
 
@@ -112,14 +107,8 @@ def test_weights_and_reach_come_from_the_config() -> None:
 
 
 def test_full_precision_under_autocast() -> None:
-    targets, predictions = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
-    objective = SsdObjectiveConfig().build()
-    expected = objective(predictions, targets)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = objective(predictions, targets)
-    for name, loss in expected.items():
-        assert found[name].dtype == torch.float32
-        assert torch.equal(found[name], loss)
+    targets = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES)
+    require_full_precision_under_autocast(SsdObjectiveConfig().build(), _predictions(1), targets)
 
 
 def test_descending_the_loss_finds_the_boxes() -> None:
@@ -129,10 +118,31 @@ def test_descending_the_loss_finds_the_boxes() -> None:
     objective = SsdObjectiveConfig().build()
     for _ in range(150):
         optimizer.zero_grad()
-        sum(objective(predictions, targets).values(), torch.zeros(())).backward()
+        total(objective(predictions, targets)).backward()
         optimizer.step()
     with torch.no_grad():
         boxes, scores = decode(predictions)
     assigned = assign_max_iou(targets, predictions.priors_cxcywh)
     assert aligned_iou(boxes[0, assigned.points], targets.boxes_xyxy[assigned.boxes]).min() > 0.9
     assert (scores[0, assigned.points].argmax(-1) == targets.labels[assigned.boxes]).all()
+
+
+def test_hard_negatives_leave_the_easy_ones_out() -> None:
+    mining = HardNegatives(ratio=2, floor=0.05)
+    targets, predictions = random_targets(6, [4, 0], size_hw=SIZE_HW, classes=CLASSES), _predictions(2)
+    plain = SsdObjectiveConfig().build()(predictions, targets)
+    mined = SsdObjectiveConfig(hard_negatives=mining).build()(predictions, targets)
+    assert torch.equal(mined["box"], plain["box"])
+    assigned = assign_max_iou(targets, predictions.priors_cxcywh)
+    probabilities = predictions.class_logits.detach().double().sigmoid()
+    as_nothing = (-0.25 * probabilities**2 * (1 - probabilities).log()).sum(-1)
+    left_out = 0.0
+    for picture in range(2):
+        positive = assigned.points[assigned.pictures == picture].tolist()
+        others = sorted((float(loss) for p, loss in enumerate(as_nothing[picture]) if p not in positive), reverse=True)
+        left_out += sum(others[math.ceil(max(2 * len(positive), 0.05 * as_nothing.shape[1])) :])
+    expected = plain["class"].item() - left_out / len(assigned.points)
+    assert mined["class"].item() == pytest.approx(expected, rel=1e-4)
+    taught = gradients(mined, predictions)[0].abs().sum(-1) > 0
+    assert taught.sum() < (gradients(plain, predictions)[0].abs().sum(-1) > 0).sum()
+    assert taught[1].sum() == math.ceil(0.05 * as_nothing.shape[1]), "a picture without objects teaches its floor"

@@ -11,6 +11,7 @@ from sanderling import config
 from sanderling.errors import ModelError
 from sanderling.objectives import yolo as module
 from sanderling.objectives.assigners.best_anchor import assign_best_anchor
+from sanderling.objectives.losses.hard_negatives import HardNegatives
 from sanderling.objectives.losses.iou_family import iou_family_loss
 from sanderling.objectives.yolo import YoloObjectiveConfig
 from sanderling.ops.tensor.coding import DistanceCoding, YoloCoding
@@ -18,6 +19,7 @@ from sanderling.ops.tensor.decode import decode
 from sanderling.ops.tensor.points import anchor_priors
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
+from tests.support.objectives import Losses, gradients, leaves, require_full_precision_under_autocast, total
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW, CLASSES = (64, 96), 5
@@ -34,7 +36,6 @@ FORMS = {
 GRID_SENSITIVE = ("ppyolo", "ppyolo, several anchors", "yolov4")
 SCALES = {16: 1.05, 32: 1.2}
 """Of the grid sensitive ones, by stride."""
-Losses = dict[str, Tensor]
 
 
 def _predictions(
@@ -134,30 +135,19 @@ def _slow_losses(form: YoloObjectiveConfig, predictions: Predictions, targets: T
     return {name: value / targets.pictures for name, value in sums.items()}
 
 
-def _inputs(predictions: Predictions) -> list[Tensor]:
-    assert predictions.objectness_logits is not None
-    found = [predictions.class_logits, predictions.box_logits, predictions.objectness_logits]
-    return found if predictions.iou_logits is None else [*found, predictions.iou_logits]
-
-
-def _total(losses: Losses) -> Tensor:
-    return torch.stack(list(losses.values())).sum()
-
-
 @pytest.mark.parametrize("iou_aware", [False, True])
 @pytest.mark.parametrize("name", FORMS)
 def test_values_and_gradients_agree_with_the_slow_form(name: str, iou_aware: bool) -> None:
     form = FORMS[name]
-    targets = random_targets(1, [4, 0, 9], size_hw=SIZE_HW, classes=CLASSES)
-    targets = dataclasses.replace(targets, weights=torch.linspace(0.3, 1, len(targets.labels)))
+    targets = random_targets(1, [4, 0, 9], size_hw=SIZE_HW, classes=CLASSES, least_weight=0.3)
     coding = YoloCoding(tuple(SCALES.items())) if name in GRID_SENSITIVE else YoloCoding()
     predictions = _predictions(3, coding=coding, iou_aware=iou_aware)
     ours, reference = form.build()(predictions, targets), _slow_losses(form, predictions, targets)
     for loss_name, loss in reference.items():
         found = ours[loss_name].item() if loss_name in ours else 0.0
         assert found == pytest.approx(loss.item(), rel=1e-4), loss_name
-    expected = torch.autograd.grad(_total(reference), _inputs(predictions))
-    for found_gradient, wanted in zip(torch.autograd.grad(_total(ours), _inputs(predictions)), expected, strict=True):
+    expected = gradients(reference, predictions)
+    for found_gradient, wanted in zip(gradients(ours, predictions), expected, strict=True):
         torch.testing.assert_close(found_gradient, wanted, rtol=1e-3, atol=1e-5)
 
 
@@ -229,9 +219,9 @@ def test_without_objects_only_the_background_is_taught(name: str) -> None:
     assert losses.pop("objectness").item() > 0
     assert all(loss.item() == 0 for loss in losses.values())
     losses = FORMS[name].build()(predictions, targets)
-    classes, boxes, objectness, ious = torch.autograd.grad(_total(losses), _inputs(predictions))
+    classes, boxes, objectness, ious = gradients(losses, predictions)
     assert classes.abs().sum() == boxes.abs().sum() == ious.abs().sum() == 0
-    torch.testing.assert_close(objectness, _inputs(predictions)[2].sigmoid().detach() / 2)
+    torch.testing.assert_close(objectness, leaves(predictions)[2].sigmoid().detach() / 2)
 
 
 def test_a_negative_that_overlaps_an_object_of_its_own_picture_counts_for_nothing() -> None:
@@ -246,7 +236,7 @@ def test_a_negative_that_overlaps_an_object_of_its_own_picture_counts_for_nothin
     predictions = dataclasses.replace(predictions, box_logits=box_logits)
     targets = dataclasses.replace(targets_of([box]), pictures=2)
     losses = YoloObjectiveConfig.paddle().build()(predictions, targets)
-    (gradient,) = torch.autograd.grad(_total(losses), _inputs(predictions)[2:])
+    (gradient,) = torch.autograd.grad(total(losses), leaves(predictions)[2:])
     decoded, _ = decode(predictions)
     overlap = iou_family_loss(decoded, torch.tensor(box), "giou")[1]
     positive = torch.zeros_like(overlap, dtype=torch.bool)
@@ -267,7 +257,7 @@ def test_a_batch_is_the_mean_of_its_pictures() -> None:
     together = objective(predictions, targets)
     alone = []
     for picture in (0, 1):
-        class_logits, box_logits, objectness, iou = (value[picture : picture + 1] for value in _inputs(predictions))
+        class_logits, box_logits, objectness, iou = (value[picture : picture + 1] for value in leaves(predictions))
         one = dataclasses.replace(
             predictions,
             class_logits=class_logits,
@@ -315,13 +305,10 @@ def test_forms_differ_from_one_another() -> None:
 def test_full_precision_under_autocast_and_double_for_double() -> None:
     targets = random_targets(4, [5], size_hw=SIZE_HW, classes=CLASSES)
     objective = YoloObjectiveConfig.ppyolo().build()
-    expected = objective(_predictions(1, iou_aware=True), targets)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = objective(_predictions(1, iou_aware=True), targets)
+    predictions = _predictions(1, iou_aware=True)
+    require_full_precision_under_autocast(objective, predictions, targets)
     double = objective(_predictions(1, iou_aware=True, dtype=torch.float64), targets)
-    for name, loss in expected.items():
-        assert found[name].dtype == torch.float32
-        assert torch.equal(found[name], loss), name
+    for name, loss in objective(predictions, targets).items():
         assert double[name].dtype == torch.float64
         assert double[name].item() == pytest.approx(loss.item(), rel=1e-5)
 
@@ -332,8 +319,8 @@ def test_gradients_are_right_in_double_precision(name: str) -> None:
     predictions = _predictions(1, size_hw=(32, 64), dtype=torch.float64, seed=2)
     objective = FORMS[name].build()
 
-    def total(class_logits: Tensor, box_logits: Tensor, objectness_logits: Tensor) -> Tensor:
-        return _total(
+    def summed(class_logits: Tensor, box_logits: Tensor, objectness_logits: Tensor) -> Tensor:
+        return total(
             objective(
                 dataclasses.replace(
                     predictions,
@@ -345,7 +332,7 @@ def test_gradients_are_right_in_double_precision(name: str) -> None:
             )
         )
 
-    assert torch.autograd.gradcheck(total, tuple(_inputs(predictions)), atol=1e-4, fast_mode=True)
+    assert torch.autograd.gradcheck(summed, tuple(leaves(predictions)), atol=1e-4, fast_mode=True)
 
 
 def test_sizes_by_a_squared_sigmoid_are_taught_as_well() -> None:
@@ -360,9 +347,7 @@ def test_sizes_by_a_squared_sigmoid_are_taught_as_well() -> None:
 def test_two_calls_give_the_same_bits() -> None:
     targets, predictions = random_targets(5, [20, 31], size_hw=SIZE_HW, classes=CLASSES), _predictions(2)
     objective = YoloObjectiveConfig.ppyolo(match_iou=0.25).build()
-    first, second = (
-        torch.autograd.grad(_total(objective(predictions, targets)), _inputs(predictions)) for _ in range(2)
-    )
+    first, second = (gradients(objective(predictions, targets), predictions) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -387,3 +372,23 @@ def test_another_head_is_refused(changes: dict[str, object], words: str) -> None
     predictions = dataclasses.replace(_predictions(1), **changes)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=rf"task\.objective\.kind: yolo teaches heads of kind yolo.*{words}"):
         YoloObjectiveConfig().build()(predictions, targets_of([[1.0, 1.0, 9.0, 9.0]]))
+
+
+def test_hard_negatives_leave_the_easy_ones_out_of_objectness_alone() -> None:
+    mining = HardNegatives(ratio=3, floor=0.02)
+    targets, predictions = random_targets(7, [5, 0], size_hw=SIZE_HW, classes=CLASSES), _predictions(2)
+    plain = YoloObjectiveConfig.paddle().build()(predictions, targets)
+    mined = YoloObjectiveConfig(hard_negatives=mining).build()(predictions, targets)
+    assert {name for name in plain if not torch.equal(plain[name], mined[name])} == {"objectness"}
+    (every,), (hardest,) = (
+        torch.autograd.grad(losses["objectness"], leaves(predictions)[2:]) for losses in (plain, mined)
+    )
+    assigned = assign_best_anchor(targets, predictions.priors_cxcywh, predictions.strides, SIZE_HW)
+    for picture in range(2):
+        positive = set(assigned.points[assigned.pictures == picture].tolist())
+        # What is ignored for its overlap has no gradient, so it can be no hard negative either.
+        background = [p for p in every[picture].nonzero()[:, 0].tolist() if p not in positive]
+        logits = leaves(predictions)[2][picture].tolist()
+        most = math.ceil(max(3 * len(positive), 0.02 * every.shape[1]))
+        wanted = positive | set(sorted(background, key=lambda p: -logits[p])[:most])
+        assert set(hardest[picture].nonzero()[:, 0].tolist()) == wanted

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from sanderling.errors import UsageError
 from sanderling.models import zoo
 from sanderling.objectives.yolo import YoloObjectiveConfig
+from sanderling.recipes.fine_tune import fine_tune
 from sanderling.recipes.named import named
-from sanderling.recipes.ppyolo import PUBLISHED, ppyolo_published
+from sanderling.recipes.ppyolo import PUBLISHED, ppyolo_published, twice
+from sanderling.recipes.run import Run
 from sanderling.training.detection import DetectionTaskConfig
 from sanderling.training.optimizer import SgdConfig
 from sanderling.training.schedule import MultiStepSchedule
@@ -40,12 +44,35 @@ def test_the_published_values(name: str, batch: int, lr: float, epochs: int, ste
     assert [round(share * epochs, 6) for share in run.schedule.milestones] == steps
     assert (run.warmup.steps, run.warmup.ratio, run.loop.clip_norm) == (4000, 0, 35)
     assert run.ema is not None
-    assert run.ema.decay == 0.9998
+    assert (run.ema.decay, run.ema.form) == (0.9998, "fraction")
     assert run.runtime.sync_batchnorm
 
 
 def test_the_learning_rate_grows_with_the_batch() -> None:
     assert ppyolo_published(zoo.config("ppyolo-step-c"), batch=48, epochs=10).optimizer.lr == pytest.approx(0.0025)
+
+
+def test_step_k_is_step_j_on_the_double_schedule() -> None:
+    once = ppyolo_published(zoo.config("ppyolo-step-j"), batch=48, epochs=50)
+    double = twice(once)
+    assert double.loop.epochs == 100
+    assert isinstance(double.schedule, MultiStepSchedule)
+    falls = [epoch for epoch in range(1, 100) if _factor(double, epoch) < _factor(double, epoch - 1)]
+    # 400,000 and 450,000 of 500,000 steps; 2.x of the code counts 649 and 730 of 811 epochs, hence one epoch more.
+    assert falls == [81, 91]
+    published = ppyolo_published(zoo.config("ppyolo-step-k"), batch=48, epochs=100)
+    assert double.schedule == published.schedule
+    assert dataclasses.replace(double, schedule=once.schedule, loop=once.loop) == once
+    assert dataclasses.replace(double.loop, epochs=50) == once.loop
+
+
+def _factor(run: Run, epoch: int) -> float:
+    return run.schedule.factor(epoch / run.loop.epochs)
+
+
+def test_a_cosine_is_drawn_out() -> None:
+    run = fine_tune(zoo.config("nanodet-debug"), epochs=30)
+    assert (twice(run).loop.epochs, twice(run).schedule, twice(run).loop.mosaic_off) == (60, run.schedule, 3)
 
 
 def test_the_ablation_starts_from_yolov3s_recipe() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sanderling import config
+from sanderling.data.samplers import RepeatFactorSampling
 from sanderling.errors import UsageError
 from sanderling.recipes.named import named, names
 from sanderling.recipes.run import Run, read_run
@@ -30,6 +31,9 @@ def test_what_is_optional_survives_too(tmp_path: Path) -> None:
             "loop.clip_norm=null",
             "runtime.workers=3",
             "trackers=[mlflow, wandb]",
+            "sampling.kind=repeat_factor",
+            "sampling.threshold=0.3",
+            "sampling.empty_share=0.1",
             "seed=7",
         ],
     )
@@ -38,6 +42,7 @@ def test_what_is_optional_survives_too(tmp_path: Path) -> None:
     read = read_run(path)
     assert read == run
     assert (read.task.freeze, read.ema, read.trackers) == (2, None, ("mlflow", "wandb"))
+    assert read.sampling == RepeatFactorSampling(threshold=0.3, empty_share=0.1)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,8 @@ def test_what_is_optional_survives_too(tmp_path: Path) -> None:
         ("seed=18446744073709551616", "seed = "),
         ("trackers=[neptune]", "trackers.0 = 'neptune'"),
         ("runtime.precision=fp16", "runtime.precision = 'fp16'"),
+        ("sampling.kind=class-aware", "sampling.kind = 'class-aware' is not a known kind; did you mean 'class_aware'"),
+        ("sampling.empty_share=1", "sampling.empty_share = 1"),
     ],
 )
 def test_a_wrong_setting_is_named(assignment: str, words: str) -> None:

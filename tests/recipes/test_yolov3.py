@@ -38,3 +38,13 @@ def test_every_published_size_has_it() -> None:
     for name in family:
         assert name + "-published" in names()
         assert named(name + "-published").recipe == "yolov3-published"
+
+
+def test_pictures_are_mixed_cropped_and_of_many_sizes_as_published() -> None:
+    augment = yolov3_published(zoo.config("yolov3-darknet53")).augment
+    assert augment.mixup is not None
+    assert augment.mixup.until == pytest.approx(250 / 270)
+    assert augment.expand is not None
+    assert augment.crop is not None
+    assert augment.sizes is not None
+    assert augment.sizes.sizes_hw((608, 608))[:, 0].tolist() == list(range(320, 609, 32))

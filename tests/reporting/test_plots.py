@@ -198,3 +198,34 @@ def test_no_global_state_is_touched(tmp_path: Path) -> None:
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestSpread:
+    def test_every_run_is_a_point_and_the_spread_is_a_line(self, tmp_path: Path) -> None:
+        lengths = []
+        for values in ([0.2, 0.4, 0.3], [0.29, 0.31, 0.30]):
+            plots.spread_chart(
+                tmp_path / "s.png",
+                title="t",
+                labels=["a", "b"],
+                values=[values, [0.1, 0.5]],
+                x_label="AP",
+                percent=True,
+            )
+            picture = decode(tmp_path / "s.png")
+            # The first row stands in the upper half.
+            lengths.append(count(picture[: picture.shape[0] // 2], plots.PALETTE[0]))
+        assert lengths[0] > 1.5 * lengths[1]
+
+    def test_rows_with_one_value_or_none_are_drawn(self, tmp_path: Path) -> None:
+        heights = []
+        for labels in (["a"] * 3, ["a"] * 12):
+            values = [[0.3], [], *[[0.1, 0.2]] * (len(labels) - 2)]
+            plots.spread_chart(tmp_path / "s.png", title="t", labels=labels, values=values, x_label="")
+            heights.append(decode(tmp_path / "s.png").shape[0])
+        assert heights[1] > heights[0]
+
+    @pytest.mark.parametrize("values", [[], [[]], [[float("nan")]]])
+    def test_nothing_to_show_is_no_error(self, tmp_path: Path, values: list[list[float]]) -> None:
+        plots.spread_chart(tmp_path / "s.png", title="t", labels=ODD_NAMES[: len(values)], values=values, x_label="x")
+        assert (tmp_path / "s.png").exists()

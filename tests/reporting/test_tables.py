@@ -176,3 +176,35 @@ def test_facts_and_counts_are_two_columns() -> None:
 )
 def test_seconds(value: float | None, text: str) -> None:
     assert tables.seconds(value) == text
+
+
+def _fitted(levels: list[list[list[float]]] | None, model: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "data": "birds",
+        "split": "train",
+        "input": [320, 416],
+        "resize": "stretch",
+        "boxes": 1234,
+        "left_out": 5,
+        "mean_best_iou": 0.7125,
+        "anchors": [
+            {"width": 10.25, "height": 13.0, "share": 0.25},
+            {"width": 16.0, "height": 30.5, "share": 0.25},
+            {"width": 90.0, "height": 78.0, "share": 0.5},
+        ],
+        "levels": levels,
+        "model": model,
+    }
+
+
+def test_anchors_with_and_without_levels() -> None:
+    model = {"name": "yolov3-tiny", "levels": [[[1, 2]], [[3, 4], [5, 6]]], "mean_best_iou": 0.61}
+    plain = _fitted(None, None)
+    assert tables.anchors_table(plain).rows[0] == (10.25, 13.0, 0.25)
+    assert tables.anchors_fit_table(plain).rows == (("fitted", 3, 0.7125),)
+    dealt = _fitted([[[10.25, 13.0]], [[16.0, 30.5], [90.0, 78.0]]], model)
+    assert [row[0] for row in tables.anchors_table(dealt).rows] == [0, 1, 1]
+    assert tables.anchors_fit_table(dealt).rows[1] == ("yolov3-tiny", 3, 0.61)
+    text = shown(tables.anchors_table(dealt)) + shown(tables.anchors_fit_table(dealt))
+    for part in ("birds, train, at 320 x 416 (stretch)", "16.00", "50.0", "71.25", "1,234 boxes (5 left out)"):
+        assert part in text

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sanderling.errors import ModelError
 from sanderling.pictures import fit
 from sanderling.runtimes.detector import ArtefactDetector
-from sanderling.structures.artefact import Artefact, PictureRule, PostprocessRule
+from sanderling.structures.artefact import Artefact, MatrixNms, PictureRule, PostprocessRule
 from tests.support.artefacts import pictures
 
 _RULE = PictureRule(size_hw=(64, 96), pad_value=114)
@@ -101,3 +101,18 @@ def test_other_rules_share_the_graph_and_leave_the_first_detector_alone() -> Non
 def test_another_input_size_is_refused() -> None:
     with pytest.raises(ModelError, match=r"m: this artefact takes 64x96 \(height x width\) only, not 96x96"):
         ArtefactDetector(_Engine(), _ARTEFACT, picture=PictureRule(size_hw=(96, 96)))
+
+
+def test_scores_lowered_inside_the_graph_stay_as_they_are() -> None:
+    class Suppressing:
+        def run(self, images: NDArray[Any]) -> Sequence[NDArray[np.float32]]:
+            rows = [[24, 16, 72, 48, 0.8, 1], [25, 16, 72, 48, 0.3, 1], [0, 0, 0, 0, 0, 0]]
+            return [np.array([rows], np.float32)]
+
+    rule = PostprocessRule(score=0.2, suppression=MatrixNms())
+    artefact = dataclasses.replace(_ARTEFACT, layout="nms", output_names=("output0",), postprocess=rule)
+    detector = ArtefactDetector(Suppressing(), artefact)
+    np.testing.assert_allclose(detector.detect(pictures(1, size_hw=(64, 96))[0]).scores, [0.8, 0.3])
+    assert detector.postprocess == rule
+    with pytest.raises(ModelError, match="--layout native"):
+        detector.with_rules(picture=_RULE, postprocess=PostprocessRule())

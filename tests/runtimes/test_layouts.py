@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from sanderling.errors import ModelError
 from sanderling.ops.array.postprocess import postprocess
-from sanderling.runtimes.layouts import boxes_and_scores
-from sanderling.structures.artefact import Artefact, PictureRule, PostprocessRule
+from sanderling.runtimes.layouts import boxes_and_scores, rule_after_graph
+from sanderling.structures.artefact import Artefact, MatrixNms, NoSuppression, PictureRule, PostprocessRule
 
 _BOXES = np.array([[[1, 2, 11, 22], [5, 5, 6, 9]]], np.float32)
 _SCORES = np.array([[[0.9, 0.1, 0.0], [0.2, 0.3, 0.4]]], np.float32)
@@ -47,3 +48,22 @@ def test_detections_of_the_graph_come_through_post_processing_unchanged(multi_la
     np.testing.assert_allclose(kept, found[0, :2, :4])
     np.testing.assert_allclose(confidences, [0.9, 0.4])
     np.testing.assert_array_equal(labels, [2, 0])
+
+
+def test_scores_that_the_graph_has_lowered_are_not_lowered_again() -> None:
+    rule = PostprocessRule(suppression=MatrixNms())
+    inside = dataclasses.replace(_artefact("nms"), postprocess=rule)
+    left = rule_after_graph(inside, dataclasses.replace(rule, score=0.3, max_detections=5))
+    assert left == PostprocessRule(score=0.3, max_detections=5, suppression=NoSuppression())
+
+
+def test_what_the_graph_leaves_to_do_is_done() -> None:
+    matrix = PostprocessRule(suppression=MatrixNms())
+    stricter = PostprocessRule(iou=0.3)
+    assert rule_after_graph(_artefact("native"), matrix) == matrix
+    assert rule_after_graph(_artefact("nms"), stricter) == stricter
+
+
+def test_suppression_inside_a_graph_cannot_be_exchanged() -> None:
+    with pytest.raises(ModelError, match=r"m: postprocess\.suppression = MatrixNms.* --layout native"):
+        rule_after_graph(_artefact("nms"), PostprocessRule(suppression=MatrixNms()))

@@ -7,7 +7,18 @@ import pytest
 
 from sanderling import config
 from sanderling.errors import UsageError
-from sanderling.structures.artefact import Artefact, Parity, PictureRule, PostprocessRule, sidecar_path
+from sanderling.structures.artefact import (
+    Artefact,
+    GreedyNms,
+    MatrixNms,
+    NoSuppression,
+    Parity,
+    PictureRule,
+    PostprocessRule,
+    SoftNms,
+    Suppression,
+    sidecar_path,
+)
 
 FULL = Artefact(
     model="nanodet-m",
@@ -37,6 +48,41 @@ def test_plain_values_and_back() -> None:
 
 
 @pytest.mark.parametrize(
+    "suppression", [GreedyNms(), SoftNms(decay="linear"), MatrixNms(decay="gaussian", sigma=2.0), NoSuppression()]
+)
+def test_every_suppression_survives(suppression: Suppression) -> None:
+    rule = PostprocessRule(suppression=suppression)
+    assert config.parse(PostprocessRule, config.plain(rule)) == rule
+
+
+def test_a_sidecar_from_before_there_were_others_is_greedy() -> None:
+    plain = config.plain(FULL)
+    del plain["postprocess"]["suppression"]
+    assert config.parse(Artefact, plain) == FULL
+    assert FULL.postprocess.suppression == GreedyNms()
+
+
+def test_one_value_changes_the_suppression() -> None:
+    rule = config.override(PostprocessRule(iou=0.4), ["suppression.kind=matrix", "suppression.decay=gaussian"])
+    assert rule == PostprocessRule(iou=0.4, suppression=MatrixNms(decay="gaussian"))
+    assert config.override(rule, ["suppression.kind=none"]).suppression == NoSuppression()
+
+
+@pytest.mark.parametrize(
+    ("suppression", "takes"),
+    [
+        (GreedyNms(), True),
+        (SoftNms(decay="linear"), True),
+        (SoftNms(decay="gaussian"), False),
+        (MatrixNms(), False),
+        (NoSuppression(), False),
+    ],
+)
+def test_which_suppression_asks_for_an_iou(suppression: Suppression, takes: bool) -> None:
+    assert PostprocessRule(suppression=suppression).takes_iou is takes
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"format_version": 2}, "format_version = 2"),
@@ -48,6 +94,12 @@ def test_plain_values_and_back() -> None:
         ({"postprocess": {"iou": 0}}, "postprocess.iou = 0"),
         ({"postprocess": {"max_detections": 0}}, "postprocess.max_detections = 0"),
         ({"postprocess": {"max_det": 1}}, "unknown key 'postprocess.max_det'"),
+        ({"postprocess": {"suppression": {"kind": "matrx"}}}, "did you mean 'matrix'"),
+        ({"postprocess": {"suppression": {"kind": "soft", "sigma": 0}}}, "postprocess.suppression.sigma = 0"),
+        (
+            {"postprocess": {"suppression": {"kind": "greedy", "sigma": 1}}},
+            "unknown key 'postprocess.suppression.sigma'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(changes: dict[str, Any], words: str) -> None:

@@ -83,12 +83,17 @@ def colour_of(label: int) -> tuple[int, int, int]:
     return 255, label // LEVELS * STEP, label % LEVELS * STEP
 
 
-def painted_boxes(image: NDArray[np.uint8]) -> Mapping[int, tuple[int, int, int, int]]:
-    """The boxes that the pixels of a uint8 HxWx3 picture show: label to left, top, right, bottom."""
+def painted_labels(image: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Which box each pixel of a uint8 HxWx3 picture belongs to, int64 HxW; -1 for none."""
     inside = image[:, :, 0] >= 128
     red = image[:, :, 0].astype(np.float64)
     digits = np.rint(image[:, :, 1:] / np.maximum(red, 1)[:, :, None] * 255 / STEP).astype(np.int64)
-    labels = np.where(inside, digits[:, :, 0] * LEVELS + digits[:, :, 1], -1)
+    return np.where(inside, digits[:, :, 0] * LEVELS + digits[:, :, 1], -1)
+
+
+def painted_boxes(image: NDArray[np.uint8]) -> Mapping[int, tuple[int, int, int, int]]:
+    """The boxes that the pixels of a uint8 HxWx3 picture show: label to left, top, right, bottom."""
+    labels = painted_labels(image)
     found = {}
     for label in np.unique(labels[labels >= 0]).tolist():
         rows, columns = np.nonzero(labels == label)

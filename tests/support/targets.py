@@ -10,9 +10,18 @@ from sanderling.structures.batch import Targets
 
 
 def random_targets(
-    seed: int, counts: Sequence[int], *, size_hw: tuple[int, int], classes: int, largest: float = 0.7
+    seed: int,
+    counts: Sequence[int],
+    *,
+    size_hw: tuple[int, int],
+    classes: int,
+    largest: float = 0.7,
+    least_weight: float = 1.0,
 ) -> Targets:
-    """`counts[i]` boxes in picture i, from a few pixels to `largest` of the picture, inside it."""
+    """`counts[i]` boxes in picture i, from a few pixels to `largest` of the picture, inside it.
+
+    Their weights rise evenly from `least_weight` to 1.
+    """
     generator = torch.Generator().manual_seed(seed)
     total = sum(counts)
     limit = torch.tensor([size_hw[1], size_hw[0]], dtype=torch.float32)
@@ -21,7 +30,7 @@ def random_targets(
     return Targets(
         boxes_xyxy=torch.cat((low, low + sides), 1),
         labels=torch.randint(classes, (total,), generator=generator),
-        weights=torch.ones(total),
+        weights=torch.linspace(least_weight, 1, total),
         picture_index=torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)),
         pictures=len(counts),
     )

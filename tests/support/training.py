@@ -66,7 +66,8 @@ class ListLoader:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def epoch(self, epoch: int, *, mosaic: bool = True) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, mosaic: bool = True, progress: float = 0.0) -> Iterator[Batch]:
+        assert 0 <= progress < 1
         self.asked.append((epoch, mosaic))
         return iter(self.batches)
 

@@ -2,20 +2,24 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from sanderling.errors import ModelError
 from sanderling.models.auxiliary.guidance import GuidanceConfig
 from sanderling.models.zoo.nanodet import nanodet_debug
 from sanderling.models.zoo.nanodet_plus import nanodet_plus_debug
 from sanderling.objectives.dynamic_distribution import DynamicDistributionObjectiveConfig
+from sanderling.structures.batch import Batch
 from sanderling.training.checkpoint import load_checkpoint, save_checkpoint
 from sanderling.training.detection import DetectionTaskConfig
 from sanderling.training.ema import Ema, EmaConfig
+from sanderling.training.feedback import Feedback
 from sanderling.training.loop import LoopConfig, Training, fit
 from sanderling.training.optimizer import AdamWConfig, SgdConfig
 from sanderling.training.progress import Progress
@@ -172,6 +176,64 @@ def test_a_run_with_another_optimiser_or_average(saved: tuple[Path, Training]) -
         load_checkpoint(saved[0], _training(optimizer="sgd"))
     with pytest.raises(ModelError, match="differ in `ema`"):
         load_checkpoint(saved[0], _training(ema=False))
+
+
+class _Counting(Feedback):
+    """Counts batches; only its state is of interest here."""
+
+    def __init__(self, name: str = "counting") -> None:
+        self.name = name
+        self.count = 0
+
+    def before(self, batch: Batch) -> Batch:
+        return batch
+
+    def after(self, batch: Batch, losses: Mapping[str, Tensor]) -> None:
+        self.count += 1
+
+    def epoch_ended(self) -> None:
+        self.count += 100
+
+    def state(self) -> dict[str, Any]:
+        return {"count": self.count, "grid": torch.full((2,), self.count)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        if state["grid"].tolist() != [state["count"]] * 2:
+            raise ValueError("another grid")
+        self.count = state["count"]
+
+
+def test_feedback_goes_on_where_it_was(tmp_path: Path) -> None:
+    first, second, other = _training(), _training(), _training()
+    first.feedback, second.feedback, other.feedback = (_Counting(),), (_Counting(),), (_Counting("other"),)
+    _train(first, 1)
+    save_checkpoint(tmp_path / "last.ckpt", first)
+    load_checkpoint(tmp_path / "last.ckpt", second)
+    assert second.feedback[0].state()["count"] == 102
+    with pytest.raises(ModelError, match=r"holds the feedback of counting, run\.yaml has none"):
+        load_checkpoint(tmp_path / "last.ckpt", _training())
+    with pytest.raises(ModelError, match=r"holds the feedback of counting, run\.yaml has other"):
+        load_checkpoint(tmp_path / "last.ckpt", other)
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.save({**state, "feedback": 3}, tmp_path / "last.ckpt")
+    with pytest.raises(ModelError, match="no checkpoint that this version can resume"):
+        load_checkpoint(tmp_path / "last.ckpt", second)
+    state["feedback"]["counting"]["count"] = 3
+    torch.save(state, tmp_path / "last.ckpt")
+    with pytest.raises(ModelError, match="does not fit this run: another grid"):
+        load_checkpoint(tmp_path / "last.ckpt", second)
+
+
+def test_a_checkpoint_from_before_there_was_feedback(saved: tuple[Path, Training], tmp_path: Path) -> None:
+    state = torch.load(saved[0], weights_only=True)
+    assert state.pop("feedback") == {}
+    torch.save(state, tmp_path / "last.ckpt")
+    training = _training(seed=9)
+    load_checkpoint(tmp_path / "last.ckpt", training)
+    _assert_same(saved[1], training)
+    training.feedback = (_Counting(),)
+    with pytest.raises(ModelError, match=r"holds the feedback of nothing, run\.yaml has counting"):
+        load_checkpoint(tmp_path / "last.ckpt", training)
 
 
 class _Hostile:

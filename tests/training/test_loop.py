@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from sanderling.errors import RunError
+from sanderling.models import zoo
 from sanderling.models.network import DetectorNetwork
+from sanderling.recipes.teaching import objective_of
 from sanderling.structures.batch import Batch
+from sanderling.training.detection import DetectionTask, DetectionTaskConfig
 from sanderling.training.loop import LoopConfig, Training, fit
 from tests.support.training import (
     ListLoader,
@@ -18,6 +21,7 @@ from tests.support.training import (
     mean_colour_training,
     part_of,
     random_batch,
+    training_of,
 )
 
 
@@ -63,6 +67,43 @@ def test_two_accumulated_batches_are_one_of_double_size() -> None:
     torch.testing.assert_close(_weights(accumulated), _weights(joined), rtol=1e-6, atol=1e-7)
     losses = [training.progress.history[-1]["losses"]["total"] for training in (joined, accumulated)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ppyolo-debug"])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_accumulated_batches_of_a_detector_are_the_joined_batch(name: str, parts: int) -> None:
+    whole = random_batch(6, seed=1, boxes=5)
+    size = 6 // parts
+    split = [part_of(whole, slice(start, start + size)) for start in range(0, 6, size)]
+    found = {}
+    for key, batches in (("joined", [whole]), ("parts", split)):
+        training = training_of(_still(name), lr=1e-3, epochs=1, steps_per_epoch=1)
+        before = {key: tensor.clone() for key, tensor in training.task.state_dict().items()}
+        _fit(training, batches, epochs=1, accumulate=len(batches))
+        after = training.task.state_dict()
+        changed = {key: after[key] - before[key] for key in before if before[key].is_floating_point()}
+        found[key] = torch.cat([change.flatten() for change in changed.values()])
+        found[key + " loss"] = torch.tensor(list(training.progress.history[0]["losses"].values()))
+    assert found["joined"].norm() > 1e-4
+    assert (found["parts"] - found["joined"]).norm() < 1e-4 * found["joined"].norm()
+    torch.testing.assert_close(found["parts loss"], found["joined loss"], rtol=1e-5, atol=1e-6)
+
+
+def _still(name: str) -> DetectionTask:
+    """A detection task without what makes a batch more than its pictures: BatchNorm and dropped blocks."""
+    torch.manual_seed(0)
+    network = zoo.config(name, ("a", "b")).build()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    network.train()(random_batch(4, seed=9).images)
+    return _Still(network, DetectionTaskConfig(objective=objective_of(network.config)))
+
+
+class _Still(DetectionTask):
+    def train(self, mode: bool = True) -> _Still:
+        super().train(False)
+        return self
 
 
 def test_a_last_group_of_fewer_batches_is_a_step_with_their_mean() -> None:

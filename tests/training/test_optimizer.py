@@ -71,6 +71,14 @@ def test_adamw_decays_weights_apart_from_the_gradient() -> None:
         torch.testing.assert_close(parameter, old * 0.95 if parameter.ndim > 1 else old)
 
 
+def test_larger_steps_have_a_larger_rate_each_as_its_rule_is() -> None:
+    sgd, adamw = SgdConfig(lr=0.1, momentum=0.8), AdamWConfig(lr=0.1, weight_decay=0.3)
+    assert [sgd.for_steps(times).lr for times in (0.25, 1, 4)] == pytest.approx([0.025, 0.1, 0.4])
+    assert [adamw.for_steps(times).lr for times in (0.25, 1, 4)] == pytest.approx([0.05, 0.1, 0.2])
+    assert (sgd.for_steps(1), adamw.for_steps(1)) == (sgd, adamw)
+    assert (sgd.for_steps(3).momentum, adamw.for_steps(3).weight_decay) == (0.8, 0.3)
+
+
 @pytest.mark.parametrize(
     ("values", "key"),
     [

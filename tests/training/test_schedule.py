@@ -67,6 +67,41 @@ def test_no_warmup_starts_in_full() -> None:
     assert Warmup(steps=10, ratio=0.5).factor(10) == 1.0
 
 
+def test_forms_of_warmup_follow_their_sources() -> None:
+    steps, ratio = 40, 0.1
+    for step in range(steps):
+        rest = 1 - step / steps
+        factors = {form: _warmup(form, steps, ratio).factor(step) for form in ("linear", "constant", "exponential")}
+        # NanoDet's trainer, https://github.com/RangiLyu/nanodet.
+        assert factors["linear"] == pytest.approx(1 - rest * (1 - ratio))
+        assert factors["constant"] == ratio
+        assert factors["exponential"] == pytest.approx(ratio**rest)
+        # darknet's burn-in, power 4.
+        assert _warmup("burn_in", steps, 0.0).factor(step) == pytest.approx(math.pow(step / steps, 4))
+    for form in ("linear", "constant", "exponential", "burn_in"):
+        warmup = _warmup(form, steps, ratio)
+        values = [warmup.factor(step) for step in range(steps + 2)]
+        assert values[0] == pytest.approx(ratio), form
+        assert values == sorted(values), form
+        assert values[steps:] == [1.0, 1.0], form
+        assert warmup.within(50) == _warmup(form, 10, ratio)
+
+
+def _warmup(form: str, steps: int, ratio: float) -> Warmup:
+    return config.parse(Warmup, {"form": form, "steps": steps, "ratio": ratio})
+
+
+def test_a_warmup_that_was_written_without_a_form_is_linear() -> None:
+    assert config.parse(Warmup, {"steps": 300, "ratio": 0.1}) == Warmup(steps=300, ratio=0.1, form="linear")
+
+
+def test_nothing_can_be_multiplied_up_from_nothing() -> None:
+    with pytest.raises(UsageError, match="needs a ratio above 0"):
+        _warmup("exponential", 100, 0.0)
+    with pytest.raises(UsageError, match="form = 'cosine'"):
+        _warmup("cosine", 100, 0.1)
+
+
 def test_apply_sets_every_group() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     optimizer = torch.optim.SGD([{"params": [weight]} for weight in weights], lr=9.0)

@@ -8,7 +8,7 @@ from torch import nn
 
 from sanderling.training.sync_batchnorm import CpuSyncBatchNorm2d, synchronise_batchnorm
 from tests.support.training import random_batch
-from tests.training.two_process_work import SHARED_BATCH_SIZE, SPLITS, detection_task, joined_input, layer
+from tests.training.two_process_work import SHARED_BATCH_SIZE, SPLITS, detection_task, joined_input, layer, twenty_steps
 
 
 @pytest.mark.parametrize("kind", SPLITS)
@@ -60,6 +60,18 @@ def test_a_task_in_two_processes_learns_as_from_the_joined_batch(two_processes: 
             difference = (found[f"task1/{name}"] - parameter.grad).norm()
             assert difference <= 1e-3 * parameter.grad.norm() + 1e-6, name
     assert compared > 100
+
+
+@pytest.mark.parametrize(("batchnorm", "tolerance"), [("still", 1e-5), ("learning", 1e-4)])
+def test_twenty_steps_of_two_processes_are_those_of_one_with_the_double_batch(
+    two_processes: list[dict[str, Any]], batchnorm: str, tolerance: float
+) -> None:
+    expected = twenty_steps(batchnorm=batchnorm, part=slice(None))
+    found = (two_processes[0][batchnorm] + two_processes[1][batchnorm]) / 2
+    assert expected.shape == (20, 4)
+    # It learns: the same four batches at the beginning and at the end.
+    assert expected[-4:, -1].mean() < expected[:4, -1].mean() - 0.005
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
 def test_alone_it_is_batchnorm() -> None:

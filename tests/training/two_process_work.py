@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sanderling.models.zoo.nanodet import nanodet_m
+from sanderling.models.zoo.nanodet import nanodet_debug, nanodet_m
 from sanderling.training.detection import DetectionTask, DetectionTaskConfig
+from sanderling.training.loop import LoopConfig, fit
 from sanderling.training.sync_batchnorm import synchronise_batchnorm
-from tests.support.training import cpu_runtime, part_of, random_batch
+from tests.support.training import ListLoader, Watcher, cpu_runtime, part_of, random_batch, training_of
 
 SPLITS = {"equal": (3, 3), "unequal": (5, 1)}
 SHARED_BATCH_SIZE = 4
@@ -18,7 +20,7 @@ SHARED_BATCH_SIZE = 4
 
 def everything(rank: int) -> dict[str, Any]:
     """All of it, in one dict."""
-    return {**batchnorm(rank), **task(rank), **exchange(rank)}
+    return {**batchnorm(rank), **task(rank), **many_steps(rank), **exchange(rank)}
 
 
 def layer() -> nn.BatchNorm2d:
@@ -86,6 +88,82 @@ def task(rank: int) -> dict[str, Any]:
             if parameter.grad is not None
         }
     return found
+
+
+class StillTask(DetectionTask):
+    """BatchNorm stays in evaluation: a batch is no more than its pictures."""
+
+    def train(self, mode: bool = True) -> StillTask:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+def twenty_steps(*, batchnorm: str, part: slice, synchronised: bool = False) -> Tensor:
+    """Losses of the first 20 steps of a run on some pictures of each of four batches, which come round in turn.
+
+    Steps are small: in large ones a network of this size makes of the last bit of a weight a tenth of the loss, also
+    in one process.
+
+    Args:
+        batchnorm: `still` or `learning`.
+        part: of the pictures of each batch.
+        synchronised: BatchNorm is over all processes.
+
+    Returns:
+        (steps, losses), the last of them the total.
+    """
+    torch.manual_seed(5)
+    network = nanodet_debug(("a", "b")).build()
+    for output in network.head.get_submodule("gfl_cls").children():
+        # So confident that no divisor is raised to 1, which would be more often in half a batch.
+        nn.init.constant_(output.get_parameter("bias"), -2.0)
+    batches = [random_batch(SHARED_BATCH_SIZE, boxes=8, seed=step % 4) for step in range(20)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    # Statistics of real features, or all that were said would be biases.
+    network.train()(batches[0].images)
+    for norm in norms:
+        norm.momentum = 0.1
+    if synchronised:
+        synchronise_batchnorm(network, on_cuda=False)
+    kind = StillTask if batchnorm == "still" else DetectionTask
+    losses = Losses()
+    fit(
+        training_of(kind(network, DetectionTaskConfig()), lr=0.0005, epochs=1, steps_per_epoch=20),
+        ListLoader([part_of(batch, part) for batch in batches]),
+        config=LoopConfig(epochs=1, clip_norm=35.0),
+        runtime=cpu_runtime(),
+        seed=0,
+        validate=None,
+        keep=lambda *_: None,
+        observers=(losses,),
+    )
+    return torch.stack(losses.found)
+
+
+class Losses(Watcher):
+    """Notes the losses of every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Tensor] = []
+
+    def stepped(self, losses: Mapping[str, Tensor], *, pictures: int) -> None:
+        self.found.append(torch.stack(list(losses.values())))
+
+
+def many_steps(rank: int) -> dict[str, Any]:
+    """A run with each process's half of every batch."""
+    half = SHARED_BATCH_SIZE // 2
+    mine = slice(rank * half, (rank + 1) * half)
+    return {
+        "still": twenty_steps(batchnorm="still", part=mine),
+        "learning": twenty_steps(batchnorm="learning", part=mine, synchronised=True),
+    }
 
 
 def exchange(rank: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sanderling import __version__
-from sanderling.cli import bench, data, demo, export, models, predict, train, val, weights
+from sanderling.cli import ablate, bench, data, demo, export, models, predict, train, val, weights
 from sanderling.cli.verb import Verb, VerbGroup
 
 _NAME = "sanderling"
@@ -21,10 +21,12 @@ _NAME = "sanderling"
 def command() -> Any:
     """The whole command line, ready to be called with words."""
     app = _group(sanderling, demo.demo)
-    app.add_typer(_group(data.data, data.check, data.stats, data.convert, data.split), name="data")
+    app.add_typer(
+        _group(data.data, data.check, data.stats, data.convert, data.split, data.anchors, data.preview), name="data"
+    )
     app.add_typer(_group(models.models, models.show, lists=True), name="models")
-    app.add_typer(_group(weights.weights, weights.import_), name="weights")
-    for verb in (train.train, val.val, predict.predict, export.export, bench.bench):
+    app.add_typer(_group(weights.weights, weights.import_, weights.distill), name="weights")
+    for verb in (train.train, val.val, predict.predict, export.export, bench.bench, ablate.ablate):
         _add(app, verb)
     return typer.main.get_command(app)
 

@@ -1,4 +1,4 @@
-"""`sanderling data`: check, stats, convert, split."""
+"""`sanderling data`: check, stats, convert, split, anchors, preview."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 from sanderling.cli import options, printing
 
 if TYPE_CHECKING:
+    from sanderling.commands.preview import PreviewResult
     from sanderling.datasets.convert import Conversion
     from sanderling.reporting.tables import Table
 
 
 def data() -> None:
-    """Check, describe, convert and divide data sets.
+    """Check, describe, convert, divide data sets; fit anchors, see batches.
 
     Nothing here ever changes the files that you name; what is written is new.
     A data set is a COCO JSON, a VOC folder, a YOLO data.yaml, or a folder that
@@ -145,6 +146,111 @@ def split(
         _show_written(result.written)
 
 
+def anchors(
+    path: options.DataSet,
+    *,
+    imgsz: options.ImageSize = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with a model's own anchors.")] = None,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", help="How many; else as many as the model has, or 9.")
+    ] = None,
+    resize: options.Resize = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="The split whose boxes count.")] = "train",
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same anchors.")] = 0,
+    data_format: options.DataFormat = None,
+    json: options.Json = None,
+) -> None:
+    """Fit anchors to a data set by k-means on IoU, at a stated input size.
+
+    Reports the mean best IoU of the boxes with them and, with --model, with the
+    model's own, and deals them to its levels, ready for `train --set`.
+    Without --imgsz and --resize they are the model's.
+
+    Examples:
+        sanderling data anchors birds/ --imgsz 320
+        sanderling data anchors birds/ --imgsz 320 --model yolov3-tiny --json -
+
+    Writes only what --json names.
+
+    Exit codes: 0 fitted, 2 wrong use, 3 data, 7 --model needs torch.
+    """
+    from sanderling.commands.anchors import anchors as fit
+
+    result = fit(
+        path,
+        imgsz=imgsz,
+        model=model,
+        count=count,
+        resize=resize,
+        split=split,
+        seed=seed,
+        data_format=data_format,
+    )
+    plain = result.to_plain()
+    if printing.for_people(plain, json):
+        from sanderling.reporting import tables
+
+        printing.show(tables.anchors_table(plain), tables.anchors_fit_table(plain))
+        if result.setting is not None:
+            printing.say(f"--set '{result.setting}'")
+
+
+def preview(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A model, MODEL-published, run.yaml or run folder.")],
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="COCO JSON, VOC folder, YOLO data.yaml, or a folder with one.")
+    ] = None,
+    data_format: options.DataFormat = None,
+    split: options.Split = None,
+    epoch: Annotated[int, typer.Option(metavar="N", help="Of the run; some variations begin or end.")] = 1,
+    batches: Annotated[int, typer.Option(metavar="N", help="The first N of the epoch.")] = 1,
+    imgsz: options.ImageSize = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of order and variations; else the run's.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Anything that run.yaml holds; repeatable.")
+    ] = None,
+    columns: Annotated[int | None, typer.Option(metavar="N", help="Pictures side by side.")] = None,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = None,
+) -> None:
+    """Draw batches as a training would see them, with their boxes.
+
+    Order, sizes, mosaics, colours: all as in that epoch of `train` by one
+    process. A box whose loss counts in part has its share behind the class.
+    docs/augmentation.md shows every variation.
+
+    Examples:
+        sanderling data preview nanodet-m --data birds/
+        sanderling data preview nanodet-m --data birds/ --set augment.mosaic=1
+        sanderling data preview runs/train/nanodet-m --epoch 90 --batches 3
+
+    Writes batch1.png and so on into a folder, runs/preview/NAME without -o.
+
+    Exit codes: 0 drawn, 2 wrong use, 3 data, 7 the extra [train] is not
+    installed.
+    """
+    from sanderling.commands.preview import preview as draw_sheets
+
+    result = draw_sheets(
+        run,
+        data=data,
+        data_format=data_format,
+        split=split,
+        epoch=epoch,
+        batches=batches,
+        imgsz=imgsz,
+        seed=seed,
+        assignments=assignments or (),
+        columns=columns,
+        output=output,
+        overwrite=overwrite,
+    )
+    if printing.for_people(result.to_plain(), json):
+        printing.show(_previewed(result))
+
+
 def _show_written(written: Conversion) -> None:
     from sanderling.datasets.finding import summary
 
@@ -162,4 +268,23 @@ def _written(written: Conversion) -> Table:
         title=f"{written.output} ({written.data_format})",
         columns=(Column(name="split"), Column(name="pictures", kind="whole"), Column(name="boxes", kind="whole")),
         rows=tuple((name, count, written.boxes[name]) for name, count in written.pictures.items()),
+    )
+
+
+def _previewed(result: PreviewResult) -> Table:
+    from sanderling.reporting.tables import Column, Table
+
+    counts = ("pictures", "boxes", "without boxes", "of several", "weighed")
+    return Table(
+        title=f"{result.recipe} on {result.data}, {result.split}, epoch {result.epoch} of {result.epochs}",
+        columns=(Column(name="sheet"), Column(name="input"), *(Column(name=name, kind="whole") for name in counts)),
+        rows=tuple(
+            (
+                batch.sheet,
+                " x ".join(map(str, batch.size_hw)),
+                *(batch.pictures, batch.boxes, batch.without_boxes, batch.of_several, batch.weighed),
+            )
+            for batch in result.batches
+        ),
+        note="of several: mosaics and mixtures; weighed: boxes whose loss counts in part",
     )

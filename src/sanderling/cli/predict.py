@@ -31,6 +31,10 @@ def predict(
     device: options.Device = None,
     threads: options.Threads = None,
     fast_decode: options.FastDecode = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other of the model's rules; repeatable."),
+    ] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write the folder of results, or do not.")] = True,
     json: options.Json = None,
 ) -> None:
@@ -44,6 +48,7 @@ def predict(
         sanderling predict nanodet-m.onnx pictures/ -o found
         sanderling predict runs/train/nanodet-m line.mp4 --classes fire,smoke
         sanderling predict nanodet-m.onnx "shots/*.jpg" --no-save --json -
+        sanderling predict m.onnx a.jpg --set postprocess.suppression.kind=soft
 
     Writes a folder, runs/predict/NAME without -o: pictures and videos with
     boxes drawn, predictions.json, predictions.csv.
@@ -68,6 +73,7 @@ def predict(
         device=device,
         threads=threads,
         fast_decode=fast_decode,
+        assignments=assignments or (),
         on_unreadable=lambda item: unreadable.append({"source": item.source, "reason": str(item.error)}),
     )
     if json is None:

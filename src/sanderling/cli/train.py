@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sanderling.cli import options, printing
+
+
+def number_or_auto(text: str) -> int | str:
+    """Read a number of pictures, or `auto`.
+
+    >>> number_or_auto("16"), number_or_auto("auto")
+    (16, 'auto')
+    """
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a number nor auto") from None
 
 
 def train(
@@ -23,7 +37,12 @@ def train(
         str | None, typer.Option(metavar="imagenet", help="Download the backbone's weights and start from them.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Times through the pictures.")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step, all processes together.")] = None,
+    batch: Annotated[
+        Any, typer.Option(metavar="N|auto", parser=number_or_auto, help="Pictures a step, all processes together.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="4GB", help="The budget of --batch auto; else what is free.")
+    ] = None,
     imgsz: options.ImageSize = None,
     patience: Annotated[int | None, typer.Option(metavar="N", help="Stop after N epochs without gain.")] = None,
     freeze: Annotated[
@@ -52,6 +71,7 @@ def train(
         sanderling train nanodet-m --data birds/ --weights nanodet-m.safetensors
         sanderling train nanodet-m --data birds/ --pretrained imagenet
         sanderling train nanodet-m --data birds/ --imgsz 320 416 --freeze backbone
+        sanderling train nanodet-m --data birds/ --batch auto --memory 4GB
         sanderling train nanodet-m --data birds/ --set optimizer.lr=0.001
         sanderling train runs/train/nanodet-m --resume        go on
         sanderling train runs/train/nanodet-m/run.yaml        the same run again
@@ -73,6 +93,7 @@ def train(
         pretrained=pretrained,
         epochs=epochs,
         batch=batch,
+        memory=memory,
         imgsz=imgsz,
         patience=patience,
         freeze=freeze,

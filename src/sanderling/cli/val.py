@@ -30,6 +30,10 @@ def val(
     device: options.Device = None,
     threads: options.Threads = None,
     fast_decode: options.FastDecode = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other of the model's rules; repeatable."),
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the detections as COCO results.")
     ] = None,
@@ -45,6 +49,7 @@ def val(
         sanderling val runs/train/nanodet-m --data birds/
         sanderling val nanodet-m.onnx --data birds/ --split test --json -
         sanderling val nanodet-m.onnx --data birds/ --threshold 0.4
+        sanderling val m.onnx --data b/ --set postprocess.suppression.kind=soft
 
     Writes only what --json and --predictions name.
 
@@ -68,6 +73,7 @@ def val(
         device=device,
         threads=threads,
         fast_decode=fast_decode,
+        assignments=assignments or (),
         predictions=predictions,
     )
     if printing.for_people(report.to_plain(), json):

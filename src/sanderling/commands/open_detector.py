@@ -5,20 +5,29 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import MissingDependencyError, ModelError, UsageError
+from sanderling.structures.artefact import PictureRule, PostprocessRule
 
 if TYPE_CHECKING:
     from sanderling.models.predictor import TorchDetector
     from sanderling.runtimes.detector import ArtefactDetector
-    from sanderling.structures.artefact import PictureRule, PostprocessRule
 
 logger = logging.getLogger(__name__)
 
 _RESIZES = ("letterbox", "stretch")
 _WEIGHTS_IN_RUN = Path("weights", "best.safetensors")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """How pictures go into a detector and detections come out: what `--set` may change."""
+
+    picture: PictureRule
+    postprocess: PostprocessRule
 
 
 def open_detector(
@@ -31,6 +40,7 @@ def open_detector(
     max_det: int | None = None,
     device: str | None = None,
     threads: int | None = None,
+    assignments: Sequence[str] = (),
 ) -> TorchDetector | ArtefactDetector:
     """Open a detector of pictures. What is not given is the model's own.
 
@@ -43,10 +53,11 @@ def open_detector(
         max_det: most detections a picture.
         device: `cpu`, `cuda`, `cuda:1` ...; by default the GPU where there is one. Artefacts run on the processor.
         threads: threads on the processor, of this whole process.
+        assignments: `key=value` for anything else in `Rules`, for example `postprocess.suppression.kind=matrix`.
 
     Raises:
-        UsageError: a value that does not fit.
-        ModelError: the model is missing, unreadable, or of another input size than asked for.
+        UsageError: a value that does not fit, or `iou` where the suppression has none.
+        ModelError: the model is missing, unreadable, or has another input size or suppression inside than asked for.
         MissingDependencyError: torch or an engine is not installed.
     """
     from sanderling.runtimes.open import ARTEFACT_SUFFIXES, open_artefact
@@ -58,15 +69,15 @@ def open_detector(
         import cv2
 
         cv2.setNumThreads(threads)
-    thresholds = {"conf": conf, "iou": iou, "max_det": max_det}
+    wishes = _Wishes(
+        imgsz=imgsz, resize=resize, thresholds={"conf": conf, "iou": iou, "max_det": max_det}, assignments=assignments
+    )
     if Path(model).suffix in ARTEFACT_SUFFIXES:
         if device not in (None, "cpu"):
             raise UsageError(f"device = {device!r}: an exported artefact runs on the processor; use --device cpu")
         opened = open_artefact(Path(model), threads=threads)
-        return opened.with_rules(
-            picture=picture_rule(opened.picture, imgsz=imgsz, resize=resize, stride=opened.artefact.stride),
-            postprocess=_postprocess_rule(opened.postprocess, thresholds),
-        )
+        rules = wishes.applied(opened.picture, opened.postprocess, stride=opened.artefact.stride)
+        return opened.with_rules(picture=rules.picture, postprocess=rules.postprocess)
     weights = find_weights(model)
     require_torch("running a weights file")
     import torch
@@ -77,12 +88,8 @@ def open_detector(
     if threads is not None:
         torch.set_num_threads(threads)
     network = load_network(weights)
-    return TorchDetector(
-        network,
-        picture=picture_rule(network.config.picture, imgsz=imgsz, resize=resize, stride=network.stride),
-        postprocess=_postprocess_rule(network.config.postprocess, thresholds),
-        device=_device(device),
-    )
+    rules = wishes.applied(network.config.picture, network.config.postprocess, stride=network.stride)
+    return TorchDetector(network, picture=rules.picture, postprocess=rules.postprocess, device=_device(device))
 
 
 def find_weights(model: str | Path) -> Path:
@@ -150,6 +157,32 @@ def require_torch(purpose: str) -> None:
     # Threads that spin while they wait fight for the cores of a busy machine: an epoch can take ten times as long.
     # Never spinning costs a seventh on a quiet one. GNU OpenMP reads this when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wishes:
+    """What the user asked for; None where it is the model's own."""
+
+    imgsz: int | Sequence[int] | None
+    resize: str | None
+    thresholds: dict[str, Any]
+    assignments: Sequence[str]
+
+    def applied(self, picture: PictureRule, postprocess: PostprocessRule, *, stride: int) -> Rules:
+        """A model's rules with the wishes in their place."""
+        from sanderling import config
+
+        rules = Rules(
+            picture=picture_rule(picture, imgsz=self.imgsz, resize=self.resize, stride=stride),
+            postprocess=_postprocess_rule(postprocess, self.thresholds),
+        )
+        rules = config.override(rules, self.assignments)
+        if self.thresholds["iou"] is not None and not rules.postprocess.takes_iou:
+            raise UsageError(
+                f"iou = {self.thresholds['iou']}: the suppression is {rules.postprocess.suppression}, which knows no "
+                "such threshold; leave --iou out, or suppress by --set postprocess.suppression.kind=greedy"
+            )
+        return rules
 
 
 def _input_size(imgsz: int | Sequence[int], stride: int) -> tuple[int, int]:

@@ -44,6 +44,7 @@ def predict(
     threads: int | None = None,
     fast_decode: bool = False,
     on_unreadable: Callable[[Unreadable], None] | None = None,
+    assignments: Sequence[str] = (),
 ) -> Iterator[Detections]:
     """Detect in everything that the sources hold, in their order.
 
@@ -66,6 +67,7 @@ def predict(
         threads: threads on the processor.
         fast_decode: decode large JPEG files at a reduced scale: quicker, not quite the same pixels.
         on_unreadable: told of each source that cannot be read.
+        assignments: `key=value` for anything else in the model's rules: `postprocess.suppression.kind=matrix`.
 
     Raises:
         UsageError: a value that does not fit, an unknown class, or an `output` that holds a source.
@@ -76,7 +78,15 @@ def predict(
     ...     print(found.source, len(found))
     """
     detector = open_detector(
-        model, imgsz=imgsz, resize=resize, conf=conf, iou=iou, max_det=max_det, device=device, threads=threads
+        model,
+        imgsz=imgsz,
+        resize=resize,
+        conf=conf,
+        iou=iou,
+        max_det=max_det,
+        device=device,
+        threads=threads,
+        assignments=assignments,
     )
     return predict_with(
         detector,

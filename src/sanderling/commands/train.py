@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from sanderling.commands.batch_auto import planned_within_memory
+from sanderling.commands.batch_probe import ProbeRequest
 from sanderling.commands.folders import output_folder
 from sanderling.commands.open_detector import require_torch
-from sanderling.commands.train_plan import TrainWishes, on_this_machine, planned, resumed
+from sanderling.commands.train_plan import TrainWishes, asked_batch, on_this_machine, planned, resumed
 from sanderling.errors import DataError, RunError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ def train(
     weights: str | Path | None = None,
     pretrained: str | None = None,
     epochs: int | None = None,
-    batch: int | None = None,
+    batch: int | Literal["auto"] | None = None,
+    memory: str | None = None,
     imgsz: int | Sequence[int] | None = None,
     device: str | None = None,
     workers: int | None = None,
@@ -96,7 +99,9 @@ def train(
         weights: a file to start from, of any format that `weights import` reads, or a backbone's ImageNet weights.
         pretrained: `imagenet` starts the backbone from its published weights, downloaded unless they are in the cache.
         epochs: of the whole training.
-        batch: pictures of a batch, over all processes; a recipe's learning rate follows.
+        batch: pictures of a batch, over all processes; a recipe's learning rate follows. `auto` measures which fit.
+        memory: the budget of `auto`, such as `4GB`: of the training with its loaders on the processor, of torch on a
+            GPU; most of what is free without it.
         imgsz: side of the network input, or height and width; rounded up to the stride.
         device: `cpu`, `cuda`, `cuda:1`.
         workers: processes that load pictures.
@@ -128,7 +133,7 @@ def train(
         weights=None if weights is None else str(Path(weights).absolute()),
         pretrained=pretrained,
         epochs=epochs,
-        batch=batch,
+        batch=asked_batch(batch, memory=memory),
         imgsz=imgsz,
         seed=seed,
         patience=patience,
@@ -138,6 +143,9 @@ def train(
     folder = None if output is None else Path(output)
     if resume:
         plan, folder = resumed(str(run), folder, wishes)
+    elif batch == "auto":
+        request = ProbeRequest(run=str(run), wishes=wishes, device=device, workers=workers, threads=threads)
+        plan = planned_within_memory(request, memory=memory)
     else:
         plan = planned(str(run), wishes)
     plan = on_this_machine(plan, device=device, workers=workers, threads=threads)
@@ -152,6 +160,7 @@ def _train(
 
     from sanderling.commands.validate import Validator
     from sanderling.recipes.build import build_training
+    from sanderling.recipes.feedback import with_feedback
     from sanderling.training.checkpoint import load_checkpoint
     from sanderling.training.loop import fit
     from sanderling.training.run_folder import RunFolder
@@ -170,6 +179,7 @@ def _train(
         training = build_training(
             plan, runtime, batches=len(loader), pictures=loader.epoch(0, mosaic=False), resumes=goes_on
         )
+        batches = with_feedback(plan, training, loader, runtime)
         folder = _run_folder(plan, output, name=name, resume=resume, overwrite=overwrite, runtime=runtime)
         if goes_on:
             load_checkpoint(folder.checkpoint, training)
@@ -180,7 +190,7 @@ def _train(
         with contextlib.ExitStack() as watching:
             fit(
                 training,
-                loader,
+                batches,
                 config=plan.loop,
                 runtime=runtime,
                 seed=plan.seed,
@@ -213,11 +223,13 @@ def _loader(plan: Run, train_set: Dataset, runtime: Runtime) -> TrainingLoader:
         train_set,
         picture=plan.model.picture,
         augment=plan.augment,
+        sampling=plan.sampling,
         batch=_share_of(plan.batch, runtime.world),
         seed=plan.seed,
         workers=plan.runtime.workers or 0,
         rank=runtime.rank,
         world=runtime.world,
+        cache=plan.runtime.cache,
     )
 
 

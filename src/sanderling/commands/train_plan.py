@@ -34,6 +34,19 @@ class TrainWishes:
     assignments: tuple[str, ...] = ()
 
 
+def asked_batch(batch: int | str | None, *, memory: str | None) -> int | None:
+    """The number that was asked for; None for the recipe's own, and for `auto`.
+
+    Raises:
+        UsageError: another word, or a budget without `auto`.
+    """
+    if isinstance(batch, str) and batch != "auto":
+        raise UsageError(f"batch = {batch!r}: a number or auto is expected")
+    if memory is not None and batch != "auto":
+        raise UsageError(f"memory = {memory!r}: is the budget of --batch auto; add that, or leave --memory out")
+    return batch if isinstance(batch, int) else None
+
+
 def planned(run: str, wishes: TrainWishes) -> Run:
     """The run that a name, a `run.yaml` or a run's folder stands for, with the wishes in it.
 
@@ -54,6 +67,29 @@ def planned(run: str, wishes: TrainWishes) -> Run:
         plan = named(run, batch=wishes.batch, epochs=wishes.epochs, from_scratch=from_scratch)
         assignments = []
     return _with_wishes(plan, wishes, assignments)
+
+
+def with_batch(plan: Run, run: str, wishes: TrainWishes, *, batch: int, accumulate: int) -> Run:
+    """A planned run with another batch, some of which make a step together; its learning rate follows the step.
+
+    A recipe decides how; what a `run.yaml` holds changes as its optimiser wants it. A rate that was asked for stays.
+
+    Args:
+        plan: what `planned` made of the next two.
+        run: the name or file.
+        wishes: without a batch.
+        batch: pictures of a batch.
+        accumulate: batches of a step.
+    """
+    from sanderling.recipes.named import names
+
+    step = batch * accumulate
+    if run in names():
+        plan = planned(run, dataclasses.replace(wishes, batch=step))
+    elif not any(text.partition("=")[0].strip() == "optimizer.lr" for text in wishes.assignments):
+        grown = step / (plan.batch * plan.loop.accumulate)
+        plan = dataclasses.replace(plan, optimizer=plan.optimizer.for_steps(grown))
+    return dataclasses.replace(plan, batch=batch, loop=dataclasses.replace(plan.loop, accumulate=accumulate))
 
 
 def _with_wishes(plan: Run, wishes: TrainWishes, assignments: list[str]) -> Run:

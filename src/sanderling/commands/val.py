@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sanderling.datasets.dataset import Dataset
     from sanderling.models.predictor import TorchDetector
     from sanderling.runtimes.detector import ArtefactDetector
+    from sanderling.structures.artefact import PostprocessRule
     from sanderling.structures.report import Report
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def val(
     false_alarm_rate: float = 0.1,
     predictions: Path | None = None,
     limit: int | None = None,
+    assignments: Sequence[str] = (),
 ) -> Report:
     """Measure a model: COCO's and VOC's precision, false alarms and misses.
 
@@ -67,6 +69,7 @@ def val(
             picture.
         predictions: write the detections here, in COCO's results format.
         limit: measure only so many pictures, the first ones.
+        assignments: `key=value` for anything else in the model's rules: `postprocess.suppression.kind=matrix`.
 
     Raises:
         UsageError: a value that does not fit, or no such split; those that exist are named.
@@ -82,7 +85,15 @@ def val(
     check_thresholds(threshold, false_alarm_rate)
     dataset = open_split(data, split=split, data_format=data_format, limit=limit)
     detector = open_detector(
-        model, imgsz=imgsz, resize=resize, conf=conf, iou=iou, max_det=max_det, device=device, threads=threads
+        model,
+        imgsz=imgsz,
+        resize=resize,
+        conf=conf,
+        iou=iou,
+        max_det=max_det,
+        device=device,
+        threads=threads,
+        assignments=assignments,
     )
     return val_with(
         detector,
@@ -193,11 +204,23 @@ def _name_left_out(model_classes: tuple[str, ...], places: Sequence[int]) -> Non
 def _manner(detector: TorchDetector | ArtefactDetector, fast_decode: bool) -> str:
     """How pictures went in and boxes came out, for the record."""
     picture, rule = detector.picture, detector.postprocess
-    scope = "over all classes" if rule.class_agnostic else "per class"
     height, width = picture.size_hw
     return (
         f"input {height}x{width} (height x width), {picture.resize}"
         + (", JPEG decoded at a reduced scale" if fast_decode else "")
-        + f"; score above {rule.score:g}, NMS {rule.iou:g} {scope}, "
+        + f"; score above {rule.score:g}, {_suppression(rule)}, "
         f"at most {rule.max_detections} a picture, {'several classes' if rule.multi_label else 'one class'} a point"
     )
+
+
+def _suppression(rule: PostprocessRule) -> str:
+    """What becomes of overlapping boxes, for the record."""
+    by = rule.suppression
+    if by.kind == "none":
+        return "no suppression"
+    said = "NMS" if by.kind == "greedy" else f"{by.kind.capitalize()} NMS {by.decay}"
+    if by.kind != "greedy" and by.decay == "gaussian":
+        said += f" (sigma {by.sigma:g})"
+    if rule.takes_iou:
+        said += f" {rule.iou:g}"
+    return f"{said} {'over all classes' if rule.class_agnostic else 'per class'}"

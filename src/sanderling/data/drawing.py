@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sanderling.data.picture_cache import PictureCache
+from sanderling.data.planning import WindowLabels, WindowSettings, WindowTask
 from sanderling.data.samplers import cut_windows
-from sanderling.data.window import Window, WindowLabels, WindowSettings, WindowTask
+from sanderling.data.window import Window
 from sanderling.data.workers import WorkerPool
 from sanderling.datasets.dataset import Dataset
 from sanderling.errors import DataError
@@ -33,7 +35,11 @@ class Drawing(Protocol):
     """Gives the samples of one epoch, batch after batch."""
 
     def fill(self, images: NDArray[np.uint8], positions: range) -> list[Piece]:
-        """Draw the samples at these positions of the epoch, which follow the last ones, into uint8 BxHxWx3.
+        """Draw the samples at these positions of the epoch, which follow the last ones and are of one size.
+
+        Args:
+            images: where they go, uint8 BxHxWx3.
+            positions: B of them.
 
         Raises:
             DataError: no picture of the epoch can be decoded.
@@ -48,9 +54,32 @@ class EpochWindows:
         windows: the positions of each.
     """
 
-    def __init__(self, dataset: Dataset, order: NDArray[np.int64], *, epoch: int, mosaic: bool) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        order: NDArray[np.int64],
+        samples_hw: NDArray[np.int64],
+        *,
+        epoch: int,
+        mosaic: bool,
+        progress: float,
+        marks: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Cut an epoch.
+
+        Args:
+            dataset: all pictures.
+            order: int64 P, the picture of each position.
+            samples_hw: int64 Px2, height and width of the sample at each position.
+            epoch: its number.
+            mosaic: False leaves mosaic out.
+            progress: how much of the run is over, 0..1.
+            marks: bool DxGxG, cells that are cut out of each picture of the data set.
+        """
         self.windows = cut_windows(len(order))
-        self._dataset, self._order, self._epoch, self._mosaic = dataset, order, epoch, mosaic
+        self._dataset, self._order, self._samples_hw = dataset, order, samples_hw
+        self._epoch, self._mosaic, self._progress = epoch, mosaic, progress
+        self._marks = marks
 
     def task(self, number: int, attempt: int = 0) -> WindowTask:
         """What it takes to draw a window. A later attempt fills it with the pictures of the next window but so many.
@@ -66,6 +95,9 @@ class EpochWindows:
         return WindowTask(
             epoch=self._epoch,
             mosaic=self._mosaic,
+            progress=self._progress,
+            marked=None if self._marks is None else self._marks[indices],
+            samples_hw=self._samples_hw[self.windows[number].start : self.windows[number].stop],
             indices=indices,
             paths=tuple(chosen.picture_paths.tolist()),
             sizes_hw=chosen.sizes_hw,
@@ -78,8 +110,10 @@ class EpochWindows:
 class DrawingHere:
     """Draws in this process, straight into the batch."""
 
-    def __init__(self, epoch: EpochWindows, settings: WindowSettings, note: Note) -> None:
-        self._epoch, self._settings, self._note = epoch, settings, note
+    def __init__(
+        self, epoch: EpochWindows, settings: WindowSettings, note: Note, cache: PictureCache | None = None
+    ) -> None:
+        self._epoch, self._settings, self._note, self._cache = epoch, settings, note, cache
         self._number = -1
         self._window: Window | None = None
 
@@ -106,7 +140,7 @@ class DrawingHere:
     def _readable(self, number: int) -> Window:
         attempt = 0
         while True:
-            window = Window(self._epoch.task(number, attempt), self._settings)
+            window = Window(self._epoch.task(number, attempt), self._settings, self._cache)
             self._note(window.unreadable)
             if window.labels is not None:
                 return window
@@ -116,7 +150,7 @@ class DrawingHere:
 class DrawingByWorkers:
     """Hands windows to worker processes as far ahead as their ring has room, and copies finished samples out of it.
 
-    The sample at position p lies in row p of the ring, modulo its length.
+    The sample at position p lies in row p of the ring, modulo its length, and fills as much of it as it needs.
     """
 
     def __init__(self, epoch: EpochWindows, pool: WorkerPool, note: Note) -> None:
@@ -140,8 +174,9 @@ class DrawingByWorkers:
 
         begin = positions.start % len(ring)
         head = min(len(positions), len(ring) - begin)
-        images[:head] = ring[begin : begin + head]
-        images[head:] = ring[: len(positions) - head]
+        flat = images.reshape(len(positions), -1)
+        flat[:head] = ring[begin : begin + head, : flat.shape[1]]
+        flat[head:] = ring[: len(positions) - head, : flat.shape[1]]
 
         pieces = []
         for number in needed:

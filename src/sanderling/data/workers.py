@@ -28,7 +28,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sanderling.data.window import Window, WindowLabels, WindowSettings, WindowTask
+from sanderling.data.picture_cache import PictureCache
+from sanderling.data.planning import WindowLabels, WindowSettings, WindowTask
+from sanderling.data.window import Window
 from sanderling.errors import RunError
 
 
@@ -38,6 +40,8 @@ class _Start:
 
     settings: WindowSettings
     rows: int
+    pictures: int
+    """In the cache, where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -69,21 +73,38 @@ class WorkerPool:
     """Some worker processes and their ring of samples.
 
     Attributes:
-        ring: uint8 RxHxWx3, shared with the workers.
+        ring: uint8 R rows that each have room for the largest sample, shared with the workers.
     """
 
-    def __init__(self, workers: int, *, settings: WindowSettings, rows: int) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        settings: WindowSettings,
+        rows: int,
+        cache: PictureCache | None = None,
+        pictures: int = 0,
+    ) -> None:
+        """Start the processes.
+
+        Args:
+            workers: how many.
+            settings: of all windows.
+            rows: of the ring.
+            cache: of decoded pictures, which the workers then share.
+            pictures: of the data set that the cache is for.
+        """
         descriptor = os.memfd_create("sanderling-samples")
         try:
             self.ring, self._memory = _map_ring(descriptor, settings, rows)
-            self._workers = [_start(descriptor) for _ in range(workers)]
+            self._workers = [_start(descriptor, cache) for _ in range(workers)]
             self._ending = weakref.finalize(self, _end, self._workers)
         finally:
             os.close(descriptor)
         self._pending: list[set[int]] = [set() for _ in range(workers)]
         self._tickets = 0
         for worker in range(workers):
-            self._send(worker, _Start(settings=settings, rows=rows))
+            self._send(worker, _Start(settings=settings, rows=rows, pictures=pictures))
 
     @property
     def pending(self) -> int:
@@ -152,19 +173,20 @@ class WorkerPool:
 
 def _map_ring(descriptor: int, settings: WindowSettings, rows: int) -> tuple[NDArray[np.uint8], mmap.mmap]:
     height, width = settings.picture.size_hw
-    size = rows * height * width * 3
-    os.ftruncate(descriptor, size)
-    memory = mmap.mmap(descriptor, size)
-    return np.frombuffer(memory, np.uint8).reshape(rows, height, width, 3), memory
+    row = height * width * 3
+    os.ftruncate(descriptor, rows * row)
+    memory = mmap.mmap(descriptor, rows * row)
+    return np.frombuffer(memory, np.uint8).reshape(rows, row), memory
 
 
-def _start(ring: int) -> tuple[subprocess.Popen[bytes], Connection]:
+def _start(ring: int, cache: PictureCache | None) -> tuple[subprocess.Popen[bytes], Connection]:
     ours, theirs = socket.socketpair()
+    kept = () if cache is None else (cache.descriptor,)
     search_path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"from {__name__} import main; main({ring}, {theirs.fileno()})"],
-            pass_fds=(ring, theirs.fileno()),
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main{(ring, theirs.fileno(), *kept)}"],
+            pass_fds=(ring, theirs.fileno(), *kept),
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": search_path},
             process_group=0,  # Ctrl-C is the trainer's to handle; it then closes the pipe
@@ -183,19 +205,20 @@ def _end(workers: Sequence[tuple[subprocess.Popen[bytes], Connection]]) -> None:
             process.wait()
 
 
-def _work(descriptor: int, connection: Connection) -> None:
+def _work(descriptor: int, connection: Connection, kept: int | None) -> None:
     """Draw windows until the pipe closes."""
     start = connection.recv()
+    cache = None if kept is None else PictureCache(kept, start.pictures)
     ring, _ = _map_ring(descriptor, start.settings, start.rows)
     os.close(descriptor)
     jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
     # Jobs are taken off the pipe at once: two sides that both wait for room to send would wait for ever.
     threading.Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
     while (job := jobs.get()) is not None:
-        window = Window(job.task, start.settings)
+        window = Window(job.task, start.settings, cache)
         if window.labels is not None:
-            for sample, row in enumerate(job.rows):
-                window.draw(sample, ring[row])
+            for sample, (row, (height, width)) in enumerate(zip(job.rows, job.task.samples_hw.tolist(), strict=True)):
+                window.draw(sample, ring[row, : height * width * 3].reshape(height, width, 3))
         connection.send(_Done(ticket=job.ticket, labels=window.labels, unreadable=window.unreadable))
 
 
@@ -207,12 +230,12 @@ def _read_jobs(connection: Connection, jobs: queue.SimpleQueue[_Job | None]) -> 
         jobs.put(None)
 
 
-def main(ring: int, pipe: int) -> None:
-    """What a worker process runs, with the file descriptors of the ring and of its end of the pipe."""
+def main(ring: int, pipe: int, cache: int | None = None) -> None:
+    """What a worker process runs, with the file descriptors of the ring, of its end of the pipe and of the cache."""
     cv2.setNumThreads(0)
     connection = Connection(pipe)
     try:
-        _work(ring, connection)
+        _work(ring, connection, cache)
     except (BrokenPipeError, ConnectionResetError, EOFError):
         return
     except Exception:

@@ -7,7 +7,7 @@ published settings. Axes: B pictures, A points, C classes, L levels, P positive 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -50,6 +50,9 @@ class AnchorRatioObjectiveConfig:
 class AnchorRatioObjective:
     """Call it with predictions and targets; it keeps nothing between calls."""
 
+    box_terms: ClassVar[tuple[str, ...]] = ("box",)
+    """Losses that teach where a box is."""
+
     def __init__(self, config: AnchorRatioObjectiveConfig) -> None:
         self.config = config
 
@@ -86,8 +89,8 @@ class AnchorRatioObjective:
             )
             level = level_of[assigned.points]
             positives = mean_over_processes(torch.bincount(level, minlength=len(sizes)).float()).clamp(min=1)
-            share = targets.weights[assigned.boxes] / positives[level]
 
+        share = targets.weights[assigned.boxes] / positives[level]
         numbers = predictions.box_logits.float()[assigned.pictures, assigned.points]
         decoded = predictions.coding.decode(
             numbers, predictions.priors_cxcywh[assigned.points], strides[assigned.points]

@@ -7,7 +7,7 @@ A points, C classes, P positive points of the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -45,6 +45,9 @@ class DistributionObjectiveConfig:
 
 class DistributionObjective:
     """Call it with predictions and targets; it keeps nothing between calls."""
+
+    box_terms: ClassVar[tuple[str, ...]] = ("box", "distribution")
+    """Losses that teach where a box is."""
 
     def __init__(self, config: DistributionObjectiveConfig) -> None:
         self.config = config

@@ -7,7 +7,7 @@ choose the points for both, and what they overlap is the quality that the scores
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -44,6 +44,9 @@ class DynamicDistributionObjectiveConfig:
 
 class DynamicDistributionObjective:
     """Call it with predictions and targets, and a guidance's predictions if there is one; it keeps nothing."""
+
+    box_terms: ClassVar[tuple[str, ...]] = ("box", "distribution")
+    """Losses that teach where a box is; those of a guidance, which does not ship, are left out."""
 
     def __init__(self, config: DynamicDistributionObjectiveConfig) -> None:
         self.config = config

@@ -6,7 +6,7 @@ FCOS, https://arxiv.org/abs/1904.01355. Axes: B pictures, A points, C classes, P
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -51,6 +51,9 @@ class FcosObjectiveConfig:
 
 class FcosObjective:
     """Call it with predictions and targets; it keeps nothing between calls."""
+
+    box_terms: ClassVar[tuple[str, ...]] = ("box",)
+    """Losses that teach where a box is."""
 
     def __init__(self, config: FcosObjectiveConfig) -> None:
         self.config = config

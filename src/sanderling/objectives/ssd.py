@@ -1,14 +1,14 @@
 """What teaches an SSD head: priors that overlap a box learn it, focal loss for all classes, smooth L1 for boxes.
 
 SSD, https://arxiv.org/abs/1512.02325, with the losses and normalisers of the released MobileDets (TensorFlow object
-detection API; focal loss, https://arxiv.org/abs/1708.02002, in place of hard negative mining). Axes: B pictures,
-A points, C classes, P positive points of the batch.
+detection API; focal loss, https://arxiv.org/abs/1708.02002, in place of SSD's hard negative mining, which can be had as
+well). Axes: B pictures, A points, C classes, P positive points of the batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sanderling.objectives.assigners.max_iou import assign_max_iou
-from sanderling.objectives.losses.focal import focal_with_few_positives
+from sanderling.objectives.losses.focal import focal_negative, focal_with_few_positives
+from sanderling.objectives.losses.hard_negatives import HardNegatives
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import SsdCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
@@ -39,6 +40,8 @@ class SsdObjectiveConfig:
     """How much less easy answers count."""
     match_iou: Annotated[float, Field(gt=0, le=1)] = 0.5
     """A prior that overlaps a box by at least this is positive; the best prior of a box always is."""
+    hard_negatives: HardNegatives | None = None
+    """Only the hardest negatives of each picture teach, as in SSD itself; null lets all of them."""
 
     def build(self) -> SsdObjective:
         """Make the objective."""
@@ -48,15 +51,19 @@ class SsdObjectiveConfig:
 class SsdObjective:
     """Call it with predictions and targets; it keeps nothing between calls."""
 
+    box_terms: ClassVar[tuple[str, ...]] = ("box",)
+    """Losses that teach where a box is."""
+
     def __init__(self, config: SsdObjectiveConfig) -> None:
         self.config = config
 
     def __call__(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Weighted scalar losses `class` and `box`; their sum is the loss of the batch.
 
-        Class loss counts every point, box loss the positives and the mean of its four numbers. Both are divided by the
-        number of positives of the batch (at least 1, a mean over the processes of a distributed run); the weights of
-        the targets multiply losses and not the divisor. Computed in float32, under autocast too.
+        Class loss counts every point (or the positives and the hardest others), box loss the positives and the mean of
+        its four numbers. Both are divided by the number of positives of the batch (at least 1, a mean over the
+        processes of a distributed run); the weights of the targets multiply losses and not the divisor. Computed in
+        float32, under autocast too.
 
         Raises:
             ModelError: the head codes boxes in another way.
@@ -79,7 +86,17 @@ class SsdObjective:
         box_loss = F.smooth_l1_loss(numbers, wanted, reduction="none").mean(-1) * share
 
         logits = class_logits[assigned.pictures, assigned.points, targets.labels[assigned.boxes]]
-        class_loss = focal_with_few_positives(class_logits, logits, share, alpha=config.alpha, gamma=config.gamma)
+        counted = None
+        if config.hard_negatives is not None:
+            positive = torch.zeros(class_logits.shape[:2], dtype=torch.bool, device=class_logits.device)
+            positive[assigned.pictures, assigned.points] = True
+            with torch.no_grad():
+                losses = focal_negative(class_logits, alpha=config.alpha, gamma=config.gamma).sum(-1)
+            hardest = config.hard_negatives.chosen(losses, ~positive, positive.sum(1))
+            counted = (positive | hardest)[..., None]
+        class_loss = focal_with_few_positives(
+            class_logits, logits, share, alpha=config.alpha, gamma=config.gamma, counted=counted
+        )
         return {
             "class": class_loss * (config.class_weight / positives),
             "box": box_loss.sum() * (config.box_weight / positives),

@@ -7,7 +7,7 @@ Axes: B pictures, A points, C classes, P positive points of the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from sanderling.errors import ModelError
 from sanderling.objectives.assigners.best_anchor import AnchorAssignment, assign_best_anchor, overlaps_a_target
+from sanderling.objectives.losses.hard_negatives import HardNegatives
 from sanderling.objectives.losses.iou_family import IouForm, iou_family_loss
 from sanderling.ops.tensor.coding import YoloCoding
 from sanderling.ops.tensor.distributed import mean_over_processes
@@ -56,6 +57,8 @@ class YoloObjectiveConfig:
     """A negative whose box overlaps an object by more than this counts for nothing."""
     match_iou: Share | None = None
     """Beside the best anchor, those whose shape overlaps the box by more than this are positive."""
+    hard_negatives: HardNegatives | None = None
+    """Only the hardest negatives of each picture teach objectness; null lets all of them, as published."""
 
     @classmethod
     def paddle(cls, *, label_smoothing: bool = False) -> YoloObjectiveConfig:
@@ -100,6 +103,9 @@ class YoloObjectiveConfig:
 class YoloObjective:
     """Call it with predictions and targets; it keeps nothing between calls."""
 
+    box_terms: ClassVar[tuple[str, ...]] = ("centre", "size", "iou")
+    """Losses that teach where a box is, whichever of them the form has."""
+
     def __init__(self, config: YoloObjectiveConfig) -> None:
         self.config = config
 
@@ -136,7 +142,11 @@ class YoloObjective:
 
         at = (assigned.pictures, assigned.points)
         share = targets.weights[assigned.boxes]
-        objectness = (F.softplus(objectness_logits) * background).sum()
+        nothing_here = F.softplus(objectness_logits)
+        if config.hard_negatives is not None:
+            positives = torch.bincount(assigned.pictures, minlength=targets.pictures)
+            background = config.hard_negatives.chosen(nothing_here, background, positives)
+        objectness = (nothing_here * background).sum()
         objectness = objectness + (F.softplus(-objectness_logits[at]) * share).sum()
         classes = self._class_losses(_full(predictions.class_logits)[at], assigned, targets)
         losses = {

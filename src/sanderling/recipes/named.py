@@ -1,4 +1,4 @@
-"""Recipes by name: a model's name means the default recipe, `MODEL-published` the authors' own."""
+"""Recipes by name: a model's name means the default recipe, `MODEL-published` the authors' own; and the ladder's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sanderling.recipes.nanodet import PUBLISHED_PLUS as NANODET_PLUS
 from sanderling.recipes.nanodet import nanodet_plus_published, nanodet_published
 from sanderling.recipes.ppyolo import PUBLISHED as PPYOLO
 from sanderling.recipes.ppyolo import ppyolo_published
+from sanderling.recipes.ppyolo_ladder import NAME as PPYOLO_SMALL
+from sanderling.recipes.ppyolo_ladder import ppyolo_ladder
 from sanderling.recipes.run import Run
 from sanderling.recipes.yoloret import PUBLISHED as YOLORET
 from sanderling.recipes.yoloret import yoloret_published
@@ -34,14 +36,14 @@ _SUFFIX = "-published"
 
 def names() -> list[str]:
     """All names that `named` knows."""
-    return [*zoo.names(), *(model + _SUFFIX for model in _PUBLISHED)]
+    return [*zoo.names(), *(model + _SUFFIX for model in _PUBLISHED), PPYOLO_SMALL]
 
 
 def named(name: str, *, batch: int | None = None, epochs: int | None = None, from_scratch: bool = True) -> Run:
     """Make a run by name, for COCO's classes and without data.
 
     Args:
-        name: a model of the zoo, or `MODEL-published`.
+        name: a model of the zoo, `MODEL-published`, or `ppyolo-small`, with which PP-YOLO's ladder begins.
         batch: pictures of a batch; the recipe's own without it, and the learning rate follows.
         epochs: of the whole training; the recipe's own without it, and the schedule follows.
         from_scratch: no weights are given to start from; the published recipes are the same either way.
@@ -54,12 +56,14 @@ def named(name: str, *, batch: int | None = None, epochs: int | None = None, fro
     """
     if name not in names():
         raise UsageError(f"no recipe or model is named {name!r}; {nearest(name, names())}; see: sanderling models")
-    model = name.removesuffix(_SUFFIX)
-    config: DetectorConfig = zoo.config(model)
     wishes = {key: value for key, value in (("batch", batch), ("epochs", epochs)) if value is not None}
     for key, value in wishes.items():
         if value < 1:
             raise UsageError(f"{key} = {value}: at least 1 is expected")
+    if name == PPYOLO_SMALL:
+        return ppyolo_ladder(**wishes)
+    model = name.removesuffix(_SUFFIX)
+    config: DetectorConfig = zoo.config(model)
     if name.endswith(_SUFFIX):
         return _PUBLISHED[model](config, **wishes)
     return fine_tune(config, **wishes, from_scratch=from_scratch)

@@ -5,6 +5,7 @@ Configs in configs/ppyolo, release/2.7; sheet on PP-YOLO, sections 3 and 7. Step
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 from sanderling.errors import UsageError
@@ -26,6 +27,11 @@ class _Plan(NamedTuple):
     epochs: int
     steps: tuple[int, ...]
     """Epochs after which the learning rate falls to a tenth."""
+
+    @property
+    def schedule(self) -> MultiStepSchedule:
+        """The steps as shares, so that they hold for any number of epochs."""
+        return MultiStepSchedule(milestones=tuple(step / self.epochs for step in self.steps), gamma=0.1)
 
 
 _ONCE = _Plan(0.01, 192, 405, (243, 324))
@@ -75,9 +81,19 @@ def ppyolo_published(model: DetectorConfig, *, batch: int | None = None, epochs:
         batch=batch,
         loop=LoopConfig(epochs=epochs or plan.epochs, clip_norm=35.0, mosaic_off=0, validate_every=10),
         optimizer=SgdConfig(lr=plan.lr * batch / plan.batch, momentum=0.9, weight_decay=5e-4, decay_norms=False),
-        schedule=MultiStepSchedule(milestones=tuple(step / plan.epochs for step in plan.steps), gamma=0.1),
+        schedule=plan.schedule,
         warmup=Warmup(steps=4000, ratio=0.0),
-        ema=EmaConfig(decay=0.9998),
+        ema=EmaConfig(decay=0.9998, form="fraction"),
         augment=EXPAND_AND_CROP,
         runtime=RuntimeConfig(sync_batchnorm=True),
     )
+
+
+def twice(run: Run) -> Run:
+    """The same run on PP-YOLO's 2x schedule, what step K adds: twice the epochs, and the learning rate falls later.
+
+    1x falls after 60 and 80 % of the epochs, 2x after 80 and 90 %; a cosine is drawn out as it is. The last epochs that
+    see whole pictures only stay as many as they are.
+    """
+    schedule = _TWICE.schedule if isinstance(run.schedule, MultiStepSchedule) else run.schedule
+    return dataclasses.replace(run, loop=dataclasses.replace(run.loop, epochs=2 * run.loop.epochs), schedule=schedule)

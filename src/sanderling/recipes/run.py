@@ -11,6 +11,7 @@ from pydantic import Field
 
 from sanderling import config
 from sanderling.data.augment import AugmentConfig
+from sanderling.data.samplers import SamplingConfig, UniformSampling
 from sanderling.models.network import DetectorConfig
 from sanderling.training.detection import DetectionTaskConfig
 from sanderling.training.ema import EmaConfig
@@ -47,6 +48,8 @@ class Run:
     data: DataChoice = field(default_factory=DataChoice)
     task: TaskConfig = field(default_factory=DetectionTaskConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    sampling: SamplingConfig = field(default_factory=UniformSampling)
+    """How often each picture is seen in an epoch."""
     batch: Annotated[int, Field(gt=0)] = 16
     """Pictures of a batch, over all processes."""
     loop: LoopConfig = field(default_factory=LoopConfig)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from sanderling.data.augment import AugmentConfig
+import dataclasses
+
+from sanderling.data.augment import AugmentConfig, BatchSizes
+from sanderling.data.transforms.blend import MixupConfig
+from sanderling.data.transforms.crop import CropConfig
+from sanderling.data.transforms.expand import ExpandConfig
 from sanderling.models.network import DetectorConfig
 from sanderling.recipes.published import expect_published
 from sanderling.recipes.run import Run
@@ -27,22 +32,24 @@ PUBLISHED = (
 _LR, _LR_BATCH = 0.001, 64
 
 EXPAND_AND_CROP = AugmentConfig(
-    scale=(0.4, 1.8),
-    stretch=(0.75, 1.33),
+    scale=(1.0, 1.0),
+    translate=0.0,
+    expand=ExpandConfig(),
+    crop=CropConfig(),
     contrast=(0.5, 1.5),
     saturation=(0.5, 1.5),
     hue=18 / 255,
 )
-"""PaddleDetection's for YOLOv3 and PP-YOLO; its expand and crop are stood for by draws of about the same reach. Colours
-change as here by default: brightness is added up to a fifth of white (there multiplied by 0.5 to 1.5), and each change
-happens to every other picture, as there, but in one order (there in any)."""
+"""PaddleDetection's for YOLOv3 and PP-YOLO, without mixup and the sizes of batches. Colours change as here by default:
+brightness is added up to a fifth of white (there multiplied by 0.5 to 1.5), and each change happens to every other
+picture, as there, but in one order (there in any)."""
 
 
 def yolov3_published(model: DetectorConfig, *, batch: int = 64, epochs: int = 270) -> Run:
     """SGD, learning rate 0.001 at batch 64, 270 epochs with steps at 216 and 243, 4000 steps of warm-up from nothing.
 
-    The authors start from a backbone trained on ImageNet; give its weights. What a run cannot say: mixup in the first
-    250 epochs, another input size of 320 to 608 for every batch, and no weight decay in MobileNetV1's convolutions.
+    Mixup in the first 250 epochs, another input size of 320 to 608 for every batch. The authors start from a backbone
+    trained on ImageNet; give its weights. What a run cannot say: no weight decay in MobileNetV1's convolutions.
 
     Args:
         model: one of `PUBLISHED`.
@@ -62,6 +69,6 @@ def yolov3_published(model: DetectorConfig, *, batch: int = 64, epochs: int = 27
         optimizer=SgdConfig(lr=_LR * batch / _LR_BATCH, momentum=0.9, weight_decay=5e-4, decay_norms=False),
         schedule=MultiStepSchedule(milestones=(216 / 270, 243 / 270), gamma=0.1),
         warmup=Warmup(steps=4000, ratio=0.0),
-        augment=EXPAND_AND_CROP,
+        augment=dataclasses.replace(EXPAND_AND_CROP, mixup=MixupConfig(until=250 / 270), sizes=BatchSizes()),
         runtime=RuntimeConfig(sync_batchnorm=True),
     )

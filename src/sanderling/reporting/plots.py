@@ -1,4 +1,4 @@
-"""Charts as PNG files: bars, histogram, lines, matrix. One look for all of them, legible with one class or eighty.
+"""Charts as PNG files: bars, spreads, histogram, lines, matrix. One look for all, legible with one class or eighty.
 
 Matplotlib is imported inside and only its object-oriented interface is used, so that no global state is touched.
 Files appear whole or not at all.
@@ -79,6 +79,36 @@ def bar_chart(
         chart.grid("x")
         chart.percent_axis("x", percent=percent)
         chart.label(x=x_label)
+    chart.write(path)
+
+
+def spread_chart(
+    path: Path, *, title: str, labels: Sequence[str], values: Sequence[ArrayLike], x_label: str, percent: bool = False
+) -> None:
+    """Draw every single value as a point and, over them, the mean with one standard deviation to either side.
+
+    Args:
+        path: the PNG file.
+        title: heading of the chart.
+        labels: one per row, the first on top.
+        values: of each row, any number.
+        x_label: what they are.
+        percent: they are fractions.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    chart = _Chart(title, size_inches=(7.2, 1.25 + max(2, len(labels)) * 0.36))
+    for place, row in enumerate(map(_numbers, values)):
+        if len(row):
+            chart.axes.plot(row, row * 0 + place, "o", markersize=4, color=_FAINT, zorder=2)
+            spread = row.std(ddof=min(1, len(row) - 1))
+            chart.axes.errorbar(row.mean(), place, xerr=spread, fmt="D", markersize=5, color=PALETTE[0], zorder=3)
+    _ticks(chart.axes.set_yticks, chart.axes.get_yticklabels, range(len(labels)), labels, 9)
+    chart.axes.set_ylim(len(labels) - 0.4, -0.6)
+    chart.grid("x")
+    chart.percent_axis("x", percent=percent)
+    chart.label(x=x_label)
     chart.write(path)
 
 

@@ -227,6 +227,44 @@ def split_classes_table(split: Mapping[str, Any]) -> Table:
     )
 
 
+def anchors_table(fitted: Mapping[str, Any]) -> Table:
+    """The anchors of `data anchors` (plain values, as in its JSON), with their levels where a model has some."""
+    sizes = [(anchor["width"], anchor["height"], anchor["share"]) for anchor in fitted["anchors"]]
+    columns: tuple[Column, ...] = (
+        Column(name="width, px", kind="number", digits=2),
+        Column(name="height, px", kind="number", digits=2),
+        Column(name="boxes, %", kind="percent"),
+    )
+    note = "boxes: those whose best anchor it is"
+    rows: list[tuple[Cell, ...]] = list(sizes)
+    if fitted["levels"] is not None:
+        levels = [number for number, level in enumerate(fitted["levels"]) for _ in level]
+        rows = [(level, *size) for level, size in zip(levels, sizes, strict=True)]
+        columns, note = (Column(name="level", kind="whole"), *columns), f"{note}; level 0 is the finest"
+    return Table(
+        title=f"Anchors for {fitted['data']}, {fitted['split']}, at {size_text(fitted['input'])} ({fitted['resize']})",
+        columns=columns,
+        rows=tuple(rows),
+        note=note,
+    )
+
+
+def anchors_fit_table(fitted: Mapping[str, Any]) -> Table:
+    """How well boxes overlap the anchors of `data anchors` (plain values, as in its JSON), and a model's own."""
+    model = fitted["model"]
+    own = () if model is None else ((model["name"], sum(map(len, model["levels"])), model["mean_best_iou"]),)
+    return Table(
+        title="Mean best IoU",
+        columns=(
+            Column(name="anchors"),
+            Column(name="count", kind="whole"),
+            Column(name="IoU, %", kind="percent", digits=2),
+        ),
+        rows=(("fitted", len(fitted["anchors"]), fitted["mean_best_iou"]), *own),
+        note=f"of {fitted['boxes']:,} boxes ({fitted['left_out']:,} left out), shapes laid over one another",
+    )
+
+
 def models_table(models: Iterable[Mapping[str, Any]]) -> Table:
     """The zoo (plain values, as in the JSON of `models`): input, parameters, multiply-adds, published AP, weights."""
     return Table(

@@ -12,7 +12,7 @@ from sanderling import pictures as picture_path
 from sanderling.errors import ModelError
 from sanderling.ops.array.postprocess import postprocess as to_detections
 from sanderling.pictures import Placement
-from sanderling.runtimes.layouts import boxes_and_scores
+from sanderling.runtimes.layouts import boxes_and_scores, rule_after_graph
 from sanderling.structures.artefact import Artefact, PictureRule, PostprocessRule
 from sanderling.structures.detections import Detections
 
@@ -32,10 +32,10 @@ class ArtefactDetector:
         engine: the loaded graph.
         artefact: what its sidecar says.
         picture: another resize rule or border than the artefact's.
-        postprocess: other thresholds than the artefact's.
+        postprocess: another rule than the artefact's.
 
     Raises:
-        ModelError: another input size than the artefact's is asked for.
+        ModelError: another input size than the artefact's, or another suppression than is in its graph.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class ArtefactDetector:
                 f"{artefact.model}: this artefact takes {fixed} (height x width) only, not {asked}; "
                 "export the model again with --imgsz"
             )
+        self._rule = rule_after_graph(artefact, self.postprocess)
         self._engine = engine
         self._input = np.zeros((1, 3, *artefact.picture.size_hw), artefact.input_dtype)
 
@@ -67,7 +68,7 @@ class ArtefactDetector:
         """The same loaded graph with other rules.
 
         Raises:
-            ModelError: another input size than the artefact's is asked for.
+            ModelError: another input size than the artefact's, or another suppression than is in its graph.
         """
         return ArtefactDetector(self._engine, self.artefact, picture=picture, postprocess=postprocess)
 
@@ -101,7 +102,7 @@ class ArtefactDetector:
     def finish(self, boxes_xyxy: NDArray[np.float32], scores: NDArray[np.float32], placement: Placement) -> Detections:
         """Boxes (A, 4) and scores (A, C) of one picture to its detections."""
         boxes, confidences, labels = to_detections(
-            boxes_xyxy, scores, to_original=placement.to_original, rule=self.postprocess
+            boxes_xyxy, scores, to_original=placement.to_original, rule=self._rule
         )
         return Detections(
             boxes_xyxy=boxes,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sanderling.structures.artefact import Artefact
+from sanderling.errors import ModelError
+from sanderling.structures.artefact import Artefact, NoSuppression, PostprocessRule
 
 Floats = NDArray[np.float32]
 
@@ -16,7 +18,7 @@ def boxes_and_scores(outputs: Sequence[Floats], artefact: Artefact) -> tuple[Flo
     """What an engine gave to boxes_xyxy (B, A, 4) in pixels of the network input and scores (B, A, C).
 
     Detections that were suppressed inside the graph become points that score in one class only, so that one
-    post-processing serves all layouts: suppressing twice changes nothing.
+    post-processing serves all layouts; `rule_after_graph` is what it has left to do.
     """
     if artefact.layout == "native":
         return outputs[0], outputs[1]
@@ -27,3 +29,23 @@ def boxes_and_scores(outputs: Sequence[Floats], artefact: Artefact) -> tuple[Flo
     labels = found[..., 5].astype(np.int64)
     scores = np.where(labels[..., None] == np.arange(len(artefact.class_names)), found[..., 4:5], np.float32(0))
     return found[..., :4], scores
+
+
+def rule_after_graph(artefact: Artefact, rule: PostprocessRule) -> PostprocessRule:
+    """What of a rule is left to do once the graph has run.
+
+    Where the graph suppresses greedily, doing it again changes nothing, or does more where the rule's `iou` is lower.
+    Scores must not be lowered twice.
+
+    Raises:
+        ModelError: the rule suppresses in another way than the graph does already.
+    """
+    if artefact.layout != "nms":
+        return rule
+    inside = artefact.postprocess.suppression
+    if rule.suppression != inside:
+        raise ModelError(
+            f"{artefact.model}: postprocess.suppression = {rule.suppression}: this artefact has {inside} inside its "
+            "graph; leave it at that, or export the model again with --layout native"
+        )
+    return rule if inside.kind == "greedy" else dataclasses.replace(rule, suppression=NoSuppression())

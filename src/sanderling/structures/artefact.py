@@ -25,19 +25,66 @@ class PictureRule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GreedyNms:
+    """Of two boxes that overlap by more than the rule's `iou`, the better one stays."""
+
+    kind: Literal["greedy"] = "greedy"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoftNms:
+    """Every box that stays lowers the scores of those that overlap it: `sanderling.ops.array.soft_nms`."""
+
+    kind: Literal["soft"] = "soft"
+    decay: Literal["linear", "gaussian"] = "gaussian"
+    """Linear spares boxes that overlap by no more than the rule's `iou`; Gaussian spares none and asks for no `iou`."""
+    sigma: Annotated[float, Gt(0)] = 0.5
+    """Width of the Gaussian decay."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatrixNms:
+    """All boxes lower the scores of worse ones at once, with no `iou` to choose: `sanderling.ops.array.matrix_nms`."""
+
+    kind: Literal["matrix"] = "matrix"
+    decay: Literal["linear", "gaussian"] = "linear"
+    sigma: Annotated[float, Gt(0)] = 0.5
+    """Width of the Gaussian decay. It divides; where it multiplies (PaddleDetection), the reciprocal is meant."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoSuppression:
+    """All boxes stay: for detectors that give each object once."""
+
+    kind: Literal["none"] = "none"
+
+
+Suppression = GreedyNms | SoftNms | MatrixNms | NoSuppression
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PostprocessRule:
     """How boxes and scores per point become detections."""
 
     score: Annotated[float, Ge(0), Le(1)] = 0.05
-    """Points that score lower are dropped."""
+    """Points that score lower are dropped, and so are detections whose score suppression lowers so far."""
     iou: Annotated[float, Gt(0), Le(1)] = 0.6
-    """Of two boxes that overlap more, greedy NMS keeps the better one."""
+    """Of two boxes that overlap more, greedy NMS keeps the better one, and linear Soft-NMS lowers the other's score."""
     max_detections: Annotated[int, Gt(0)] = 100
     """At most so many detections a picture."""
     multi_label: bool = True
     """One point may give several classes; else only its best."""
     class_agnostic: bool = False
     """Suppress across classes instead of per class."""
+    suppression: Suppression = GreedyNms()
+    """What becomes of boxes that overlap."""
+
+    @property
+    def takes_iou(self) -> bool:
+        """Whether the suppression asks for `iou`."""
+        return self.suppression.kind == "greedy" or (
+            self.suppression.kind == "soft" and self.suppression.decay == "linear"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +98,8 @@ class Parity:
     max_box_difference_px: float
     max_score_difference: float
     detections: int
-    """Detections of the model after suppression, all pictures together."""
+    """Detections of the model after suppression, all pictures together; where the runtime is to lower scores, after
+    greedy suppression."""
     detections_equal: bool
     """The artefact found the same ones."""
 

@@ -58,11 +58,14 @@ class Batch:
         images: uint8 Bx3xHxW, RGB.
         targets: boxes in pixels of `images`.
         picture_ids: B identifiers (of the first source picture where several were mixed).
+        placements: float32 Bx2x3 on the CPU, from shares of the source picture's sides (0..1) to pixels of the image;
+            NaN where several pictures are seen. None where nobody knows.
     """
 
     images: Tensor
     targets: Targets
     picture_ids: tuple[PictureId, ...]
+    placements: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
@@ -70,4 +73,5 @@ class Batch:
             images=self.images.to(device, non_blocking=True),
             targets=self.targets.to(device),
             picture_ids=self.picture_ids,
+            placements=self.placements,
         )

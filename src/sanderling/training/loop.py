@@ -17,6 +17,7 @@ from sanderling.errors import RunError
 from sanderling.models.network import DetectorNetwork
 from sanderling.structures.batch import Batch
 from sanderling.training.ema import Ema
+from sanderling.training.feedback import Feedback
 from sanderling.training.progress import Observer, Progress, Record
 from sanderling.training.runtime import Runtime
 from sanderling.training.schedule import LearningRate
@@ -33,7 +34,8 @@ class LoopConfig:
 
     epochs: Annotated[int, Field(gt=0)] = 100
     accumulate: Annotated[int, Field(gt=0)] = 1
-    """Batches whose gradients make one step together."""
+    """Batches whose mean gradient makes one step together: that of one large batch where losses are means over pictures
+    (the YOLO objective), of about its direction where they are means over positives, as each batch has its own."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Longer gradients are shortened to this length."""
     mosaic_off: Annotated[int, Field(ge=0)] = 10
@@ -51,8 +53,8 @@ class Loader(Protocol):
         """Batches of an epoch."""
         ...
 
-    def epoch(self, epoch: int, *, mosaic: bool = True) -> Iterator[Batch]:
-        """The batches of an epoch (from 0)."""
+    def epoch(self, epoch: int, *, mosaic: bool = True, progress: float = 0.0) -> Iterator[Batch]:
+        """The batches of an epoch (from 0), `progress` (0..1) of the run being over."""
         ...
 
 
@@ -66,6 +68,7 @@ class Training:
         learning_rate: of every step.
         ema: the average that is validated and kept, None to take the network itself.
         progress: where the run stands.
+        feedback: what makes the next batch depend on this one, in the order in which they change it.
     """
 
     task: Task
@@ -73,6 +76,7 @@ class Training:
     learning_rate: LearningRate
     ema: Ema | None
     progress: Progress
+    feedback: Sequence[Feedback] = ()
 
     @property
     def shipped(self) -> DetectorNetwork:
@@ -113,9 +117,12 @@ def fit(
         training.task.begin_epoch(epoch)
         for observer in observers:
             observer.epoch_started(epoch + 1, epochs=config.epochs, batches=len(loader))
-        batches = loader.epoch(epoch, mosaic=epoch < config.epochs - config.mosaic_off)
+        mosaic = epoch < config.epochs - config.mosaic_off
+        batches = loader.epoch(epoch, mosaic=mosaic, progress=epoch / config.epochs)
         record = _train_epoch(module, batches, training, config=config, runtime=runtime, observers=observers)
         runtime.share_buffers(training.task, training.shipped)
+        for feedback in training.feedback:
+            feedback.epoch_ended()
         due = (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs
         record["metrics"] = validate(training.shipped) if validate is not None and due else None
         best = progress.finish_epoch(record, watched=WATCHED)
@@ -137,11 +144,17 @@ def _train_epoch(
     meter, progress = _Meter(), training.progress
     while group := list(itertools.islice(batches, config.accumulate)):
         meter.rate = training.learning_rate.apply(training.optimizer, progress.step)
-        for index, batch in enumerate(group, start=1):
+        for index, drawn in enumerate(group, start=1):
+            batch = drawn
+            for feedback in training.feedback:
+                batch = feedback.before(batch)
+            batch = runtime.bring(batch)
             with runtime.without_averaging(module, active=index < len(group)):
                 with runtime.autocast():
-                    losses = module(runtime.bring(batch))
+                    losses = module(batch)
                 total = torch.stack(list(losses.values())).sum()
+                for feedback in training.feedback:
+                    feedback.after(batch, losses)
                 (total / len(group)).backward()
             detached = {**{name: loss.detach() for name, loss in losses.items()}, "total": total.detach()}
             pictures = len(batch.images) * runtime.world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -33,6 +34,10 @@ class SgdConfig:
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov = true needs a momentum above 0; set momentum, or nesterov to false")
 
+    def for_steps(self, times: float) -> SgdConfig:
+        """The same for steps of so many times the pictures: the learning rate grows and falls in proportion."""
+        return dataclasses.replace(self, lr=self.lr * times)
+
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         """Make the optimiser for the parameters that learn."""
         groups = parameter_groups(module, weight_decay=self.weight_decay, decay_norms=self.decay_norms)
@@ -50,6 +55,10 @@ class AdamWConfig:
     weight_decay: Decay = 0.05
     decay_norms: bool = False
     """Weight decay also on biases and normalisation layers."""
+
+    def for_steps(self, times: float) -> AdamWConfig:
+        """The same for steps of so many times the pictures: the learning rate goes with the square root."""
+        return dataclasses.replace(self, lr=self.lr * times**0.5)
 
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         """Make the optimiser for the parameters that learn."""

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import distributed as dist
 from torch import nn
 
+from sanderling.data.picture_cache import CacheConfig
 from sanderling.errors import MissingDependencyError, UsageError
 from sanderling.structures.batch import Batch
 
@@ -40,6 +41,8 @@ class RuntimeConfig:
     """Keep the channels of a pixel side by side: up to 70 % faster with depthwise convolutions, also on processors."""
     compile: bool = False
     """Let torch.compile fuse the network: slow to start, faster afterwards."""
+    cache: CacheConfig | None = None
+    """Keep decoded pictures from one epoch to the next."""
     sync_batchnorm: bool = False
     """In runs of several processes, normalise over the joined batch."""
 

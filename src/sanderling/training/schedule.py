@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -15,21 +16,37 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Warmup:
-    """A linear rise at the beginning, over so many optimiser steps."""
+    """A rise at the beginning, over so many optimiser steps.
+
+    The first three forms are NanoDet's, burn_in is darknet's (with a ratio of 0).
+    """
 
     steps: Annotated[int, Field(ge=0)] = 300
     """Never more than a fifth of the run, so that a short one reaches its learning rate."""
     ratio: Share = 0.1
     """Share of the learning rate at the first step."""
+    form: Literal["linear", "constant", "exponential", "burn_in"] = "linear"
+    """How it goes from there: evenly, in one leap at the end, by equal factors, or with the fourth power of time."""
+
+    def __post_init__(self) -> None:
+        """Check that there is something to multiply."""
+        if self.form == "exponential" and not self.ratio:
+            raise ValueError("form = 'exponential' needs a ratio above 0 to start from; set one, or take burn_in")
 
     def within(self, steps: int) -> Warmup:
         """The warm-up of a run of so many steps."""
-        return Warmup(steps=min(self.steps, steps // 5), ratio=self.ratio)
+        return dataclasses.replace(self, steps=min(self.steps, steps // 5))
 
     def factor(self, step: int) -> float:
         """Share of the learning rate at a step."""
         if step >= self.steps:
             return 1.0
+        if self.form == "constant":
+            return self.ratio
+        if self.form == "exponential":
+            return float(self.ratio ** (1 - step / self.steps))
+        if self.form == "burn_in":
+            return self.ratio + (1 - self.ratio) * (step / self.steps) ** 4
         return self.ratio + (1 - self.ratio) * step / self.steps
 
 

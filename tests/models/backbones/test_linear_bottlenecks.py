@@ -18,10 +18,9 @@ def test_maps_have_the_promised_shapes_at_an_odd_size(tap: str, fine: int) -> No
     assert [tuple(x.shape) for x in maps] == [(2, fine, 6, 10), (2, 8, 3, 5)]
 
 
-@pytest.mark.parametrize("tap", ["output", "expansion"])
-def test_where_it_is_tapped_changes_no_convolution(tap: str) -> None:
-    plain = LinearBottlenecksConfig(stem=6, rows=ROWS, act="relu").build()
-    tapped = LinearBottlenecksConfig(stem=6, rows=ROWS, act="relu", tap=tap).build()  # type: ignore[arg-type]
+def test_where_it_is_tapped_changes_no_convolution() -> None:
+    plain = LinearBottlenecksConfig(stem=6, rows=ROWS, act="relu", tap="output").build()
+    tapped = LinearBottlenecksConfig(stem=6, rows=ROWS, act="relu", tap="expansion").build()
     assert [tuple(value.shape) for value in tapped.parameters()] == [tuple(value.shape) for value in plain.parameters()]
 
 

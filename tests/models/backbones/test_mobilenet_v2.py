@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from sanderling.errors import ModelError
 from sanderling.models.backbones.mobilenet_v2 import MobileNetV2Config
 from sanderling.models.features import FeatureSpec
+from tests.support.layer_by_layer import copy_in_order, require_same_maps
 
 
 def test_it_is_torchvisions_network() -> None:
@@ -16,19 +16,9 @@ def test_it_is_torchvisions_network() -> None:
 
     torch.manual_seed(0)
     theirs = mobilenet_v2(weights=None).features.eval()
-    for module in theirs.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps = 1e-3
     ours = MobileNetV2Config(last_conv=True, strides=(4, 8, 16, 32)).build().eval()
-    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
-    x = torch.randn(1, 3, 75, 133)
-    maps = ours(x)
-    assert len(maps) == 4
     # The last blocks of strides 4, 8 and 16, and the last convolution.
-    for number, block in enumerate(theirs):
-        x = block(x)
-        if number in (3, 6, 13, 18):
-            torch.testing.assert_close(maps.pop(0), x)
+    require_same_maps(theirs, ours, after=(3, 6, 13, 18))
 
 
 def test_it_is_cut_after_any_block() -> None:
@@ -73,7 +63,7 @@ def test_depth_scales_the_blocks_of_each_stage_rounded_up() -> None:
 def test_maps_of_expansions_are_those_inside_the_next_stage() -> None:
     plain: Any = MobileNetV2Config(width=0.25, strides=(8, 16, 32)).build().eval()
     tapped = MobileNetV2Config(width=0.25, strides=(8, 16, 32), tap="expansion").build().eval()
-    tapped.load_state_dict(dict(zip(tapped.state_dict(), plain.state_dict().values(), strict=True)))
+    copy_in_order(plain, tapped)
     x = torch.randn(1, 3, 96, 64)
     outputs, expansions = plain(x), tapped(x)
     assert tapped.features.channels == (6 * 8, 6 * 24, 80)
@@ -86,7 +76,7 @@ def test_padding_as_in_tensorflow_shifts_pictures_of_even_size() -> None:
     torch.manual_seed(0)
     symmetric = MobileNetV2Config(width=0.25, keep=2, strides=(4,)).build().eval()
     same = MobileNetV2Config(width=0.25, keep=2, strides=(4,), padding="same").build().eval()
-    same.load_state_dict(dict(zip(same.state_dict(), symmetric.state_dict().values(), strict=True)))
+    copy_in_order(symmetric, same)
     x = torch.randn(1, 3, 64, 96)
     assert same(x)[0].shape == symmetric(x)[0].shape
     assert not torch.allclose(same(x)[0], symmetric(x)[0])

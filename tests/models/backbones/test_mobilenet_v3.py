@@ -11,6 +11,7 @@ from sanderling.errors import ModelError
 from sanderling.models.backbones.mobilenet_v3 import MobileNetV3Config
 from sanderling.models.layers.inverted_residual import InvertedResidual
 from sanderling.models.layers.squeeze_excite import SqueezeExcite
+from tests.support.layer_by_layer import maps_after
 
 
 def _copy(theirs: nn.Module, ours: nn.Module) -> None:
@@ -38,15 +39,9 @@ def _torchvisions(name: str, *, reduced: bool = False) -> nn.Sequential:
 def test_it_is_torchvisions_network(name: str, config: MobileNetV3Config, taps: tuple[int, ...]) -> None:
     theirs, ours = _torchvisions(name), config.build().eval()
     _copy(theirs, ours)
-    x = images = torch.randn(1, 3, 75, 101)
-    expected = []
+    images = torch.randn(1, 3, 75, 101)
     with torch.no_grad():
-        for index, layer in enumerate(theirs):
-            x = layer(x)
-            if index in taps:
-                expected.append(x)
-        for found, reference in zip(ours(images), expected, strict=True):
-            torch.testing.assert_close(found, reference, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours(images), maps_after(theirs, images, after=taps), rtol=1e-4, atol=1e-5)
 
 
 def test_ssdlites_taps_are_an_expansion_and_the_last_convolution() -> None:

@@ -13,6 +13,7 @@ from sanderling.models.layers.coord_conv import CoordConv
 from sanderling.models.layers.drop_block import DropBlock
 from sanderling.models.necks.ppyolo_fpn import PpyoloFpnConfig
 from sanderling.models.necks.yolov3_fpn import Yolov3FpnConfig
+from tests.support.layer_by_layer import copy_in_order
 
 RESNET50 = FeatureSpec((512, 1024, 2048), (8, 16, 32))
 FULL = PpyoloFpnConfig(coordinates="symmetric", pyramid_pool=True, drop_block=True)
@@ -87,7 +88,7 @@ def test_with_all_switches_off_it_is_yolov3s() -> None:
     ours = PpyoloFpnConfig(channels=16, transition=8).build(SMALL_FEATURES).eval()
     theirs = Yolov3FpnConfig(channels=(4, 8, 16)).build(SMALL_FEATURES).eval()
     assert ours.features == theirs.features
-    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    copy_in_order(ours, theirs)
     maps = [torch.randn(2, 6, 12, 20), torch.randn(2, 10, 6, 10), torch.randn(2, 14, 3, 5)]
     for found, expected in zip(ours(maps), theirs(maps), strict=True):
         torch.testing.assert_close(found, expected)

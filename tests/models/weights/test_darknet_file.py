@@ -37,22 +37,23 @@ conv {c} 1 1 leaky
 route -6,-1
 pool 2 2
 """
-YOLOV4_TINY = (
-    "conv 4 3 2 leaky\nconv 8 3 2 leaky"
-    + "".join(_PARTIAL_STAGE.format(c=channels, h=channels // 2) for channels in (8, 16, 32))
-    + """conv 64 3 1 leaky
-conv 16 1 1 leaky
+_TINY_NECK = """conv 16 1 1 leaky
 conv 32 3 1 leaky
 conv 21 1 1 linear plain
-yolo 3,4,5 1.05
+yolo 3,4,5 {scale}
 route -4
 conv 8 1 1 leaky
 up
-route -1,23
+route -1,{finer}
 conv 16 3 1 leaky
 conv 21 1 1 linear plain
-yolo 1,2,3 1.05
+yolo 1,2,3 {scale}
 """
+YOLOV4_TINY = (
+    "conv 4 3 2 leaky\nconv 8 3 2 leaky"
+    + "".join(_PARTIAL_STAGE.format(c=channels, h=channels // 2) for channels in (8, 16, 32))
+    + "conv 64 3 1 leaky\n"
+    + _TINY_NECK.format(finer=23, scale=1.05)
 )
 YOLOV4_TINY_3L = (
     YOLOV4_TINY.replace("yolo 3,4,5", "yolo 4,5").replace("yolo 1,2,3", "yolo 2,3").replace("21 1 1", "14 1 1")
@@ -66,23 +67,7 @@ yolo 0,1 1.05
 """
 )
 _POOLED = "conv 4 3 1 leaky\n" + "".join(f"pool 2 2\nconv {width} 3 1 leaky\n" for width in (8, 16, 32, 64, 128))
-YOLOV3_TINY = (
-    _POOLED
-    + """pool 2 1
-conv 256 3 1 leaky
-conv 16 1 1 leaky
-conv 32 3 1 leaky
-conv 21 1 1 linear plain
-yolo 3,4,5 1
-route -4
-conv 8 1 1 leaky
-up
-route -1,8
-conv 16 3 1 leaky
-conv 21 1 1 linear plain
-yolo 1,2,3 1
-"""
-)
+YOLOV3_TINY = _POOLED + "pool 2 1\nconv 256 3 1 leaky\n" + _TINY_NECK.format(finer=8, scale=1)
 YOLOV3_TINY_PRN = (
     _POOLED
     + """pool 2 1

@@ -23,7 +23,7 @@ from sanderling.models.backbones.resnet import ResNetConfig
 from sanderling.models.backbones.shufflenet_v2 import ShuffleNetV2Config
 from sanderling.models.backbones.timm_features import TimmConfig
 from sanderling.models.network import BackboneConfig, DetectorNetwork
-from sanderling.models.weights.imagenet import ImageNetSource, imagenet_source, start_from_imagenet
+from sanderling.models.weights.imagenet import ImageNetSource, imagenet_source, published_weights, start_from_imagenet
 
 
 def _network(backbone: BackboneConfig) -> DetectorNetwork:
@@ -154,3 +154,23 @@ def test_packages_of_weights_are_read_where_they_are_installed(tmp_path: Path, m
     torch.save({f"_{key}": tensor for key, tensor in theirs.backbone.state_dict().items()}, tmp_path / "models/a.pth")
     start_from_imagenet(network)
     assert torch.equal(network.get_parameter("backbone.stem.0.weight"), theirs.get_parameter("backbone.stem.0.weight"))
+
+
+def test_the_tensors_of_a_whole_classifier_are_had_with_a_way_out_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, create = ImageNetSource(origin="timm", name="test_efficientnet"), timm.create_model
+    asked = []
+
+    def drawn(name: str, *, pretrained: bool) -> nn.Module:
+        asked.append((name, pretrained))
+        return create(name, pretrained=False)
+
+    monkeypatch.setattr(timm, "create_model", drawn)
+    assert "classifier.weight" in published_weights(source, way_out="ask a friend")
+    assert asked == [("test_efficientnet", True)]
+
+    def offline(*_arguments: object, **_options: object) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(ModelError, match=r"timm's test_efficientnet cannot be had .*not known.*; ask a friend$"):
+        published_weights(source, way_out="ask a friend")

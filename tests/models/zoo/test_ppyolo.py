@@ -14,6 +14,8 @@ from sanderling.models.layers.deformable import DeformableConv
 from sanderling.models.layers.drop_block import DropBlock
 from sanderling.models.layers.pyramid_pool import PyramidPool
 from sanderling.models.network import DetectorConfig
+from sanderling.models.zoo.ppyolo import ENTRIES
+from sanderling.structures.artefact import MatrixNms, PostprocessRule
 
 
 def _parts(config: DetectorConfig) -> set[type[nn.Module]]:
@@ -31,12 +33,31 @@ def _same_network(first: str, second: str) -> bool:
     ("step", "others"),
     [
         ("c", "d"),  # IoU loss
-        ("f", "g"),  # Matrix NMS
         ("i", "jk"),  # ImageNet weights, epochs
     ],
 )
-def test_steps_of_training_and_suppression_keep_the_network(step: str, others: str) -> None:
+def test_steps_of_training_keep_the_detector(step: str, others: str) -> None:
     assert all(_same_network(f"ppyolo-step-{step}", f"ppyolo-step-{other}") for other in others)
+
+
+def test_matrix_nms_changes_nothing_else() -> None:
+    before, after = (zoo.config(f"ppyolo-step-{letter}") for letter in "fg")
+    assert dataclasses.replace(before, name=after.name, postprocess=after.postprocess) == after
+    assert after.postprocess == PostprocessRule(score=0.01, max_detections=100, suppression=MatrixNms(decay="linear"))
+
+
+def test_who_suppresses_how() -> None:
+    kinds = {entry.name: zoo.config(entry.name).postprocess.suppression.kind for entry in ENTRIES}
+    matrix = {name for name, kind in kinds.items() if kind == "matrix"}
+    assert matrix == {
+        *(f"ppyolo-step-{letter}" for letter in "ghijk"),
+        "ppyolo-r50vd-dcn",
+        "ppyolo-r18vd",
+        "ppyolov2-r50vd-dcn",
+        "ppyolov2-r101vd-dcn",
+    }
+    assert set(kinds.values()) == {"matrix", "greedy"}
+    assert {zoo.config(name).postprocess.iou for name in kinds.keys() - matrix} == {0.45}
 
 
 def test_steps_that_are_another_detector() -> None:

@@ -88,6 +88,7 @@ def test_a_box_like_no_anchor_has_no_positives() -> None:
 def test_a_point_that_two_boxes_want_is_there_for_both() -> None:
     box = [30.0, 30.0, 42.0, 44.0]
     found = _assigned(targets_of([box, box]))
+    assert found
     assert {(point, 0) for _, point, owner in found if owner == 0} == {
         (point, 0) for _, point, owner in found if owner == 1
     }

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sanderling.objectives.assigners.assignment import Assignment
 from sanderling.objectives.assigners.atss import assign_atss
 from sanderling.ops.tensor.points import grid_priors
-from sanderling.structures.batch import Targets
+from tests.support.assigned import BOXES_WITHOUT_A_POINT, owners, plain_iou
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW = (96, 160)
@@ -18,13 +17,6 @@ STRIDES = (8, 16, 32)
 
 def _priors(size_hw: tuple[int, int] = SIZE_HW) -> tuple[Tensor, Tensor]:
     return grid_priors(size_hw, STRIDES, scale=5.0, device=torch.device("cpu"))
-
-
-def _iou(a: list[float], b: list[float]) -> float:
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    shared = width * height
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
 def _slow_assign(boxes: list[list[float]], size_hw: tuple[int, int], *, near: int = 9) -> dict[int, int]:
@@ -47,7 +39,7 @@ def _slow_assign(boxes: list[list[float]], size_hw: tuple[int, int], *, near: in
             for point in by_distance[:near]:
                 x, y = centres[point]
                 prior = [x - 2.5 * stride, y - 2.5 * stride, x + 2.5 * stride, y + 2.5 * stride]
-                candidates.append((start + point, _iou(prior, box), x, y))
+                candidates.append((start + point, plain_iou(prior, box), x, y))
         overlaps = [candidate[1] for candidate in candidates]
         usual = statistics.mean(overlaps) + statistics.stdev(overlaps)
         for point, overlap, x, y in candidates:
@@ -56,20 +48,10 @@ def _slow_assign(boxes: list[list[float]], size_hw: tuple[int, int], *, near: in
     return {point: min(wanting)[1] for point, wanting in claims.items()}
 
 
-def _as_dicts(assigned: Assignment, targets: Targets) -> list[dict[int, int]]:
-    found: list[dict[int, int]] = [{} for _ in range(targets.pictures)]
-    first = [int((targets.picture_index < picture).sum()) for picture in range(targets.pictures)]
-    for picture, point, box in zip(
-        assigned.pictures.tolist(), assigned.points.tolist(), assigned.boxes.tolist(), strict=True
-    ):
-        found[picture][point] = box - first[picture]
-    return found
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_agrees_with_the_slow_form(seed: int) -> None:
     targets = random_targets(seed, [6, 0, 11, 1], size_hw=SIZE_HW, classes=3)
-    found = _as_dicts(assign_atss(targets, *_priors()), targets)
+    found = owners(assign_atss(targets, *_priors()), targets)
     for picture in range(targets.pictures):
         boxes = targets.of(picture).boxes_xyxy.double().tolist()
         assert found[picture] == _slow_assign(boxes, SIZE_HW)
@@ -79,14 +61,14 @@ def test_agrees_with_the_slow_form(seed: int) -> None:
 def test_levels_with_fewer_points_than_candidates_give_all_they_have() -> None:
     size_hw = (32, 64)  # the coarsest level has two points
     targets = random_targets(5, [4], size_hw=size_hw, classes=3)
-    found = _as_dicts(assign_atss(targets, *_priors(size_hw)), targets)
+    found = owners(assign_atss(targets, *_priors(size_hw)), targets)
     assert found == [_slow_assign(targets.boxes_xyxy.double().tolist(), size_hw)]
 
 
 def test_a_picture_alone_is_as_in_the_batch() -> None:
     targets = random_targets(7, [5, 0, 9], size_hw=SIZE_HW, classes=3)
-    together = _as_dicts(assign_atss(targets, *_priors()), targets)
-    alone = [_as_dicts(assign_atss(targets.of(i), *_priors()), targets.of(i))[0] for i in range(targets.pictures)]
+    together = owners(assign_atss(targets, *_priors()), targets)
+    alone = [owners(assign_atss(targets.of(i), *_priors()), targets.of(i))[0] for i in range(targets.pictures)]
     assert together == alone
 
 
@@ -122,15 +104,7 @@ def test_duplicates_go_to_the_first() -> None:
     assert assigned.boxes.unique().tolist() == [0]
 
 
-@pytest.mark.parametrize(
-    "box",
-    [
-        [17.0, 17.0, 19.0, 19.0],  # between the points
-        [16.0, 16.0, 20.0, 20.0],  # a point exactly on its corner is not inside
-        [50.0, 40.0, 50.0, 60.0],  # no width
-        [400.0, 400.0, 440.0, 440.0],  # outside the picture
-    ],
-)
+@pytest.mark.parametrize("box", BOXES_WITHOUT_A_POINT.values(), ids=BOXES_WITHOUT_A_POINT)
 def test_a_box_that_holds_no_point_has_no_positives(box: list[float]) -> None:
     assert len(assign_atss(targets_of([box]), *_priors()).boxes) == 0
 
@@ -143,4 +117,4 @@ def test_a_box_smaller_than_a_cell_that_holds_a_point_has_one() -> None:
 def test_fewer_candidates_give_fewer_positives() -> None:
     targets = random_targets(3, [8], size_hw=SIZE_HW, classes=3)
     few = assign_atss(targets, *_priors(), candidates_per_level=2)
-    assert _as_dicts(few, targets) == [_slow_assign(targets.boxes_xyxy.double().tolist(), SIZE_HW, near=2)]
+    assert owners(few, targets) == [_slow_assign(targets.boxes_xyxy.double().tolist(), SIZE_HW, near=2)]

@@ -10,6 +10,7 @@ from sanderling.objectives.assigners import best_anchor as module
 from sanderling.objectives.assigners.best_anchor import AnchorAssignment, assign_best_anchor, overlaps_a_target
 from sanderling.ops.tensor.points import anchor_priors
 from sanderling.structures.batch import Targets
+from tests.support.assigned import plain_iou
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW = (96, 160)
@@ -148,13 +149,6 @@ def test_a_picture_alone_is_as_in_the_batch() -> None:
         assert torch.equal(alone.boxes + first, together.boxes[mine])
 
 
-def _slow_iou(a: list[float], b: list[float]) -> float:
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    shared = width * height
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
 @pytest.mark.parametrize("pairs_at_once", [1, 300, 1 << 22])
 def test_overlaps_are_those_with_boxes_of_the_same_picture(pairs_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PAIRS_AT_ONCE", pairs_at_once)
@@ -162,7 +156,7 @@ def test_overlaps_are_those_with_boxes_of_the_same_picture(pairs_at_once: int, m
     boxes = random_targets(5, [50] * 3, size_hw=SIZE_HW, classes=3).boxes_xyxy.view(3, 50, 4)
     found = overlaps_a_target(boxes, targets, above=0.3)
     expected = [
-        [any(_slow_iou(box, other) > 0.3 for other in targets.of(picture).boxes_xyxy.tolist()) for box in of_picture]
+        [any(plain_iou(box, other) > 0.3 for other in targets.of(picture).boxes_xyxy.tolist()) for box in of_picture]
         for picture, of_picture in enumerate(boxes.tolist())
     ]
     assert found.tolist() == expected

@@ -7,6 +7,7 @@ from torch import Tensor
 from sanderling.objectives.assigners.centre_sampling import assign_centre_sampling
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.batch import Targets
+from tests.support.assigned import BOXES_WITHOUT_A_POINT, owners
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW, STRIDES = (160, 288), (8, 16, 32)
@@ -40,13 +41,7 @@ def _slow_assign(boxes: list[list[float]], *, radius: float = 1.5, reach: float 
 
 def _as_dicts(targets: Targets, **choice: float) -> list[dict[int, int]]:
     priors, strides = _priors()
-    assigned = assign_centre_sampling(targets, priors, strides, **choice)
-    found: list[dict[int, int]] = [{} for _ in range(targets.pictures)]
-    first = [int((targets.picture_index < picture).sum()) for picture in range(targets.pictures)]
-    rows = zip(assigned.pictures.tolist(), assigned.points.tolist(), assigned.boxes.tolist(), strict=True)
-    for picture, point, box in rows:
-        found[picture][point] = box - first[picture]
-    return found
+    return owners(assign_centre_sampling(targets, priors, strides, **choice), targets)
 
 
 @pytest.mark.parametrize("choice", [{}, {"radius": 2.5}, {"reach": 4.0}])
@@ -76,7 +71,7 @@ def test_a_point_that_two_boxes_want_goes_to_the_smaller_and_then_to_the_first()
     assert set(_as_dicts(targets_of([small, small]))[0].values()) == {0}
 
 
-@pytest.mark.parametrize("box", [[17.0, 17.0, 19.0, 19.0], [50.0, 40.0, 50.0, 60.0], [400.0, 400.0, 440.0, 440.0]])
+@pytest.mark.parametrize("box", BOXES_WITHOUT_A_POINT.values(), ids=BOXES_WITHOUT_A_POINT)
 def test_a_box_that_holds_no_point_has_no_positives(box: list[float]) -> None:
     assert _as_dicts(targets_of([box])) == [{}]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from sanderling.objectives.assigners.dsla import assign_dsla
 from sanderling.ops.tensor.points import grid_priors
 from sanderling.structures.batch import Targets
+from tests.support.assigned import BOXES_WITHOUT_A_POINT, plain_iou
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW = (96, 160)
@@ -25,13 +26,6 @@ def _predicted(pictures: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     return logits, torch.cat((centres - sides[..., :2], centres + sides[..., 2:]), -1)
 
 
-def _iou(a: list[float], b: list[float]) -> float:
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    shared = width * height
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
 def _slow_assign(targets: Targets, logits: Tensor, boxes: Tensor) -> dict[int, tuple[int, float]]:
     """Point -> box and IoU for one picture, in loops and double precision."""
     wanted, labels = targets.boxes_xyxy.double().tolist(), targets.labels.tolist()
@@ -46,7 +40,7 @@ def _slow_assign(targets: Targets, logits: Tensor, boxes: Tensor) -> dict[int, t
         if not inside[number]:
             continue
         for point in candidates:
-            overlap[number, point] = _iou(boxes[point].double().tolist(), box)
+            overlap[number, point] = plain_iou(boxes[point].double().tolist(), box)
             total = 3 * -math.log(overlap[number, point] + 1e-7)
             for label, logit in enumerate(logits[point].double().tolist()):
                 score = 1 / (1 + math.exp(-logit))
@@ -124,15 +118,7 @@ def test_a_box_without_overlap_anywhere_gets_one_point() -> None:
     assert quality.tolist() == [0]
 
 
-@pytest.mark.parametrize(
-    "small",
-    [
-        [17.0, 17.0, 19.0, 19.0],  # between the points
-        [16.0, 16.0, 20.0, 20.0],  # a point exactly on its corner is not inside
-        [50.0, 40.0, 50.0, 60.0],  # no width
-        [400.0, 400.0, 440.0, 440.0],  # outside the picture
-    ],
-)
+@pytest.mark.parametrize("small", BOXES_WITHOUT_A_POINT.values(), ids=BOXES_WITHOUT_A_POINT)
 def test_a_box_that_holds_no_point_takes_none_from_another_object(small: list[float]) -> None:
     logits, boxes = _predicted(1)
     large = [5.0, 5.0, 120.0, 90.0]

@@ -7,6 +7,7 @@ from torch import Tensor
 from sanderling.objectives.assigners.max_iou import assign_max_iou
 from sanderling.ops.tensor.ssd_anchors import ssd_anchors, ssd_priors
 from sanderling.structures.batch import Targets
+from tests.support.assigned import owners, plain_iou
 from tests.support.targets import random_targets, targets_of
 
 SIZE_HW = (96, 160)
@@ -19,10 +20,7 @@ def _priors() -> Tensor:
 
 def _iou(box: list[float], prior: list[float]) -> float:
     x, y, width, height = prior
-    across = min(box[2], x + width / 2) - max(box[0], x - width / 2)
-    down = min(box[3], y + height / 2) - max(box[1], y - height / 2)
-    shared = max(0.0, across) * max(0.0, down)
-    return shared / ((box[2] - box[0]) * (box[3] - box[1]) + width * height - shared)
+    return plain_iou(box, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
 
 
 def _slow_assign(boxes: list[list[float]], priors: list[list[float]], threshold: float) -> dict[int, int]:
@@ -40,13 +38,7 @@ def _slow_assign(boxes: list[list[float]], priors: list[list[float]], threshold:
 
 
 def _as_dicts(targets: Targets, priors: Tensor, threshold: float = 0.5) -> list[dict[int, int]]:
-    assigned = assign_max_iou(targets, priors, threshold=threshold)
-    found: list[dict[int, int]] = [{} for _ in range(targets.pictures)]
-    first = [int((targets.picture_index < picture).sum()) for picture in range(targets.pictures)]
-    rows = zip(assigned.pictures.tolist(), assigned.points.tolist(), assigned.boxes.tolist(), strict=True)
-    for picture, point, box in rows:
-        found[picture][point] = box - first[picture]
-    return found
+    return owners(assign_max_iou(targets, priors, threshold=threshold), targets)
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.45])

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torchvision.ops import batched_nms
 
 from sanderling.ops.array.boxes import iou
 from sanderling.ops.array.nms import greedy_nms
+from tests.support.crowded import crowd
 
 
 def slow_nms(boxes_xyxy: NDArray[np.floating], scores: NDArray[np.floating], threshold: float) -> list[int]:
@@ -28,6 +31,19 @@ def test_like_the_slow_one(seed: int, threshold: float) -> None:
     # Few different scores, so that there are ties.
     scores = random.integers(1, 8, 50).astype(np.float32) / 8
     assert greedy_nms(boxes, scores, threshold).tolist() == slow_nms(boxes, scores, threshold)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("threshold", [0.3, 0.6])
+@pytest.mark.parametrize("classes", [1, 5])
+def test_like_torchvision(seed: int, threshold: float, classes: int) -> None:
+    boxes, _, labels = crowd(seed, 300, classes=classes, extent=200)
+    # It breaks ties in its own way.
+    scores = np.random.default_rng(seed).permutation(300).astype(np.float32)
+    theirs = batched_nms(*(torch.from_numpy(part) for part in (boxes, scores, labels)), threshold)
+    apart = boxes + 300 * labels[:, None]
+    assert 20 < len(theirs) < 300
+    assert greedy_nms(apart, scores, threshold).tolist() == theirs.tolist()
 
 
 def test_equal_scores_keep_their_order() -> None:

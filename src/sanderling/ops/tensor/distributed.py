@@ -1,4 +1,4 @@
-"""Sums over the processes of a distributed run that a loss needs."""
+"""What is computed over the processes of a distributed run: sums that a loss needs, and maxima."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ def mean_over_processes(value: Tensor) -> Tensor:
     total = value.detach().clone()
     dist.all_reduce(total)
     return total / dist.get_world_size()
+
+
+def maximum_over_processes(value: Tensor) -> Tensor:
+    """The largest over all processes, number by number; the value itself in a run of one process."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return value
+    largest = value.detach().clone()
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return largest

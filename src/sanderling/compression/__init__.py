@@ -1,0 +1,1 @@
+"""Smaller or better networks from given ones: distillation."""

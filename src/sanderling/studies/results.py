@@ -1,0 +1,104 @@
+"""What one training of a study gave, as a file that appears whole: a study that was stopped reads it and goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sanderling.errors import UsageError
+
+Plain = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One training, or one evaluation with the weights of another.
+
+    Attributes:
+        run: plain values of what was run.
+        metrics: name to fraction; None where it failed.
+        error: why it failed, else None.
+        seconds: wall time.
+        epoch_s: seconds of each epoch; empty for an evaluation.
+    """
+
+    run: Plain
+    metrics: Mapping[str, float | None] | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    epoch_s: tuple[float, ...] = ()
+
+
+def write_result(file: Path, result: Result) -> None:
+    """Write it; the file appears whole or not at all."""
+    write_json(file, dataclasses.asdict(result))
+
+
+def read_result(file: Path, run: Plain, *, overwrite: bool) -> Result | None:
+    """What is in the file if it is of an equal run and did not fail; None where it has to be done.
+
+    Args:
+        file: may be missing.
+        run: plain values of what is wanted.
+        overwrite: take a file of another run for missing.
+
+    Raises:
+        UsageError: the file is of another run, and `overwrite` is off; or it is none of ours.
+    """
+    if not file.is_file():
+        return None
+    try:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        found = Result(**{**plain, "epoch_s": tuple(plain["epoch_s"])})
+    except (ValueError, TypeError, KeyError):
+        if overwrite:
+            return None
+        raise UsageError(f"{file}: holds no result of a study; name another folder, or --overwrite") from None
+    difference = next(differences(found.run, run), None)
+    if difference is None:
+        return found if found.error is None else None
+    if overwrite:
+        return None
+    key, there, wanted = difference
+    raise UsageError(
+        f"{file}: is of another run: {key} is {there!r} there and {wanted!r} is asked for; name another folder, or "
+        "train this one again: --overwrite"
+    )
+
+
+def differences(ours: Any, theirs: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key and both values wherever two nested mappings differ; None stands for a missing one.
+
+    >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}))
+    [('a.c', 2, 3)]
+    """
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for name in {**ours, **theirs}:
+            yield from differences(ours.get(name), theirs.get(name), f"{key}.{name}" if key else name)
+    elif ours != theirs:
+        yield key, ours, theirs
+
+
+def write_json(file: Path, plain: Any) -> None:
+    """Write plain values as JSON, whole or not at all.
+
+    Raises:
+        ValueError: they hold NaN or infinity.
+    """
+    write_whole(file, json.dumps(plain, indent=1, allow_nan=False) + "\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write text; the file appears whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
