@@ -94,3 +94,8 @@ def test_marks_go_to_samples_of_one_picture_only(dataset: Dataset) -> None:
     plan = plan_window(task, WindowSettings(picture=RULE, augment=augment, seed=5), sources, range(12))
     for pastes, effects in zip(plan.pastes, plan.effects, strict=True):
         assert (effects.marked is None) == (len(pastes) > 1)
+
+
+def test_a_mosaic_is_not_expanded_and_has_no_plane_around_it(dataset: Dataset) -> None:
+    augment = AugmentConfig(mosaic=1.0, scale=(0.5, 0.6), expand=ExpandConfig(probability=1.0))
+    assert set(_plan(dataset, augment).borders) <= {None, 114}

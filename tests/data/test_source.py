@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sanderling.data.augment import AugmentConfig
-from sanderling.data.source import decode_source, stand_ins
+from sanderling.data.source import decode_source, decoded_size, stand_ins
+from sanderling.data.transforms.crop import CropConfig
 from sanderling.errors import DataError
 from sanderling.structures.artefact import PictureRule
 from tests.support.small_sets import pixels
@@ -52,3 +53,14 @@ def test_the_next_readable_one_stands_in(jpeg: Path) -> None:
     source = decode_source(jpeg, (401, 655), RULE, AugmentConfig())
     assert stand_ins([source, None, None, source, None]) == [0, 3, 3, 3, 0]
     assert np.array(stand_ins([source, source])).tolist() == [0, 1]
+
+
+def test_a_picture_that_is_cropped_may_be_decoded_finer(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    cv2.imwrite(str(path), pixels(0, (960, 1600)))
+    kept = [
+        decode_source(path, (960, 1600), RULE, AugmentConfig(scale=(1.0, 1.0), crop=crop, detail=1 / 0.3))
+        for crop in (None, CropConfig())
+    ]
+    assert [source.picture.shape[:2] for source in kept] == [(120, 200), (480, 800)]
+    assert [decoded_size((960, 1600), ".jpg", RULE, AugmentConfig(scale=(1.0, 1.0)))] == [(120, 200)]

@@ -223,13 +223,14 @@ def test_a_picture_that_cannot_be_read_is_stood_in_for_by_the_next(tmp_path: Pat
     assert sorted(painted_boxes(images[4])) == sorted(_sample_labels(labels, 4)) == [0, 1]
 
 
-def test_a_window_without_any_readable_picture_says_so(tmp_path: Path) -> None:
-    dataset = painted_set(tmp_path, [(64, 64)] * 3)
-    for path in dataset.picture_paths:
+@pytest.mark.parametrize("pictures", [(0, 1, 2), (0, 0, 1)], ids=["each-once", "one-twice"])
+def test_a_window_without_any_readable_picture_says_so(tmp_path: Path, pictures: tuple[int, ...]) -> None:
+    dataset = painted_set(tmp_path, [(64, 64)] * 3).subset(np.array(pictures))
+    for path in set(dataset.picture_paths.tolist()):
         Path(path).unlink()
     window = _window(dataset, AugmentConfig())
     assert window.labels is None
-    assert len(window.unreadable) == 3
+    assert len(window.unreadable) == len(set(pictures))
 
 
 def test_seed_and_epoch_decide(tmp_path: Path) -> None:

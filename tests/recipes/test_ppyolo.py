@@ -42,7 +42,8 @@ def test_the_published_values(name: str, batch: int, lr: float, epochs: int, ste
     assert not run.optimizer.decay_norms
     assert isinstance(run.schedule, MultiStepSchedule)
     assert [round(share * epochs, 6) for share in run.schedule.milestones] == steps
-    assert (run.warmup.steps, run.warmup.ratio, run.loop.clip_norm) == (4000, 0, 35)
+    assert (run.warmup.steps, run.warmup.ratio) == (4000, 0)
+    assert run.loop.clip_norm == (None if name == "ppyolo-tiny" else 35)
     assert run.ema is not None
     assert (run.ema.decay, run.ema.form) == (0.9998, "fraction")
     assert run.runtime.sync_batchnorm
@@ -95,7 +96,26 @@ def test_light_ones_ignore_and_match_more() -> None:
 
 
 def test_other_detectors_are_refused() -> None:
-    with pytest.raises(
-        UsageError, match=r"nanodet-m: PP-YOLO's recipe is for ppyolo-r50vd-dcn, .*choose the recipe of"
-    ):
+    with pytest.raises(UsageError, match=r"nanodet-m: this recipe is for ppyolo-r50vd-dcn, .*choose the recipe of"):
         ppyolo_published(zoo.config("nanodet-m"))
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "sizes"),
+    [
+        ("ppyolo-step-c", 1, (320, 608)),
+        ("ppyolo-r50vd-dcn", 1, (320, 608)),
+        ("ppyolo-tiny", 500 / 650, (192, 512)),
+        ("ppyolov2-r50vd-dcn", 1, (320, 768)),
+        ("ppyolo-mobilenetv3-small", 200 / 270, None),
+    ],
+)
+def test_pictures_are_mixed_and_of_many_sizes_as_published(
+    name: str, until: float, sizes: tuple[int, int] | None
+) -> None:
+    augment = ppyolo_published(zoo.config(name)).augment
+    assert augment.mixup is not None
+    assert augment.mixup.until == pytest.approx(until)
+    assert augment.expand is not None
+    assert augment.crop is not None
+    assert (augment.sizes and (augment.sizes.smallest, augment.sizes.largest)) == sizes

@@ -130,7 +130,8 @@ class AugmentConfig:
     sizes: BatchSizes | None = None
     """Another input size for every batch; None keeps to the network's."""
     detail: Factor = 1.0
-    """JPEGs are decoded at no less than the fitted size times this, or times the largest scale if that is smaller."""
+    """JPEGs are decoded at no less than the fitted size times this, or times the largest enlargement (by scale, stretch
+    and crop) if that is smaller."""
 
     def __post_init__(self) -> None:
         """Check that every range rises."""

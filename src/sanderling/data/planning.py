@@ -19,7 +19,7 @@ from sanderling.data.source import Source
 from sanderling.data.transforms.auto_augment import GREY, DrawnPolicy, draw_policy
 from sanderling.data.transforms.colour import changes_colour, colour_matrices
 from sanderling.data.transforms.fill import Fill
-from sanderling.data.transforms.frame import Frames, draw_frames
+from sanderling.data.transforms.frame import draw_frames
 from sanderling.data.transforms.geometry import Pasting, Tiles, move_boxes, snap
 from sanderling.data.transforms.layout import Plan, lay_out
 from sanderling.pictures import Picture
@@ -214,7 +214,7 @@ def plan_window(
     marked = None if task.marked is None else task.marked[list(pictures)]
     return WindowPlan(
         pastes=_pastes(tiles, pasting, sources, len(owners)),
-        borders=_borders(settings, frames, policies, filled >= size_xy.prod(axis=1)),
+        borders=_borders(settings, frames.expanded & ~draws.mosaic, policies, filled >= size_xy.prod(axis=1)),
         mirrored=draws.flip.tolist(),
         mixtures=mixtures,
         effects=[
@@ -250,7 +250,10 @@ def _moved_on(turns: Floats, policies: Sequence[DrawnPolicy | None], size_xy: Fl
 
 
 def _borders(
-    settings: WindowSettings, frames: Frames, policies: Sequence[DrawnPolicy | None], full: NDArray[np.bool_]
+    settings: WindowSettings,
+    expanded: NDArray[np.bool_],
+    policies: Sequence[DrawnPolicy | None],
+    full: NDArray[np.bool_],
 ) -> list[Fill | None]:
     """The colour around the tiles of each of S samples, None where they fill it."""
     augment, borders = settings.augment, list[Fill | None]()
@@ -259,7 +262,7 @@ def _borders(
             borders.append(None)
         elif policy is not None and policy.moves:
             borders.append(GREY)
-        elif augment.expand is not None and frames.expanded[sample]:
+        elif augment.expand is not None and expanded[sample]:
             borders.append(augment.expand.fill)
         else:
             borders.append(settings.picture.pad_value)

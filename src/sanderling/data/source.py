@@ -69,7 +69,8 @@ def stand_ins(sources: Sequence[Source | None]) -> list[int]:
 
 def _wanted(original_hw: tuple[int, int], rule: PictureRule, augment: AugmentConfig) -> tuple[int, int]:
     """Height and width below which a picture loses detail that its samples may show."""
-    enlarge = min(augment.detail, augment.scale[1] * augment.stretch[1])
+    cropped = 1.0 if augment.crop is None else augment.crop.scale[0]
+    enlarge = min(augment.detail, augment.scale[1] * augment.stretch[1] / cropped)
     (scale_x, _, _), (_, scale_y, _) = place(original_hw, rule).matrix.tolist()
     height, width = original_hw
     return max(1, round(height * scale_y * enlarge)), max(1, round(width * scale_x * enlarge))

@@ -39,7 +39,7 @@ class Window:
             except DataError as error:
                 self.unreadable[path] = str(error)
                 decoded.append(None)
-        if len(self.unreadable) < len(task.paths):
+        if any(source is not None for source in decoded):
             pictures = stand_ins(decoded)
             sources = [source for picture in pictures if (source := decoded[picture]) is not None]
             self._plan: WindowPlan = plan_window(task, settings, sources, pictures)

@@ -38,7 +38,7 @@ class MixupConfig:
     beta: Concentration = 1.5
     """Second parameter."""
     until: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Share of the run after which it ends; for mixup 1 in PP-YOLO, 250 / 270 in YOLOv3, 500 / 650 in PP-YOLO-tiny."""
+    """Share of the run after which it ends: 1 in PP-YOLO, 250 / 270 in YOLOv3, 500 / 650 in PP-YOLO-tiny."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +56,7 @@ class CutMixConfig:
     beta: Concentration = 1.5
     """Second parameter."""
     until: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Share of the run after which it ends; for mixup 1 in PP-YOLO, 250 / 270 in YOLOv3, 500 / 650 in PP-YOLO-tiny."""
+    """Share of the run after which it ends."""
     keep_all: bool = False
     """As PaddleDetection does: keep every box, also those pasted over, and weigh it with its sample's share."""
 
