@@ -6,7 +6,7 @@
 Names of the zoo, of `VARIANTS` or of `GROUPS`. With `--minutes` each is timed over a few epochs first; then the whole
 training gets as many epochs as fit. The recipe is the default one; its schedule ends with the last epoch. Every run
 leaves a JSON file in FOLDER and is not repeated; the table is written from these files, so that a long series can be
-stopped and started again.
+stopped and started again. Files of other settings or other data in FOLDER are refused.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from sanderling.recipes.run import DataChoice, Run
 from sanderling.reporting.tables import Column, Table
 from sanderling.studies.ablation_report import markdown
 from sanderling.studies.equal_time import TIMED_EPOCHS, epochs_that_fit, validate_every
+from sanderling.studies.inputs import split_digest
 from sanderling.studies.results import write_json
 from sanderling.studies.summary import Figure
 
@@ -73,7 +74,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """What is compared with what."""
 
 
-def run_of(name: str, arguments: argparse.Namespace, *, epochs: int, every: int) -> Run:
+def run_of(name: str, arguments: argparse.Namespace, *, epochs: int) -> Run:
     """The default recipe for a detector, as a run."""
     make = VARIANTS.get(name)
     config = zoo.config(name) if make is None else make(COCO_CLASSES)
@@ -81,19 +82,17 @@ def run_of(name: str, arguments: argparse.Namespace, *, epochs: int, every: int)
     return dataclasses.replace(
         run,
         data=DataChoice(path=str(arguments.data.absolute())),
-        loop=dataclasses.replace(run.loop, validate_every=every),
+        loop=dataclasses.replace(run.loop, validate_every=validate_every(epochs)),
         trackers=(),
         seed=arguments.seed,
     )
 
 
-def train(
-    name: str, folder: Path, arguments: argparse.Namespace, *, epochs: int, every: int
-) -> tuple[float, list[Any]]:
+def train(name: str, folder: Path, arguments: argparse.Namespace, *, epochs: int) -> tuple[float, list[Any]]:
     """Train in a process of its own; its wall time in seconds and its history, one object per epoch."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     plan = folder.parent / f"{folder.name}.yaml"
-    plan.write_text(configs.dump(run_of(name, arguments, epochs=epochs, every=every)), encoding="utf-8")
+    plan.write_text(configs.dump(run_of(name, arguments, epochs=epochs)), encoding="utf-8")
     command = [sys.executable, "-m", "sanderling", "train", str(plan), "-o", str(folder), "--overwrite"]
     command += ["--threads", str(arguments.threads), "--workers", str(arguments.workers)]
     started = time.perf_counter()
@@ -104,11 +103,27 @@ def train(
     return seconds, [json.loads(line) for line in lines]
 
 
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What all runs of a table have to have in common."""
+    chosen = {key: getattr(arguments, key) for key in ("minutes", "epochs", "threads", "workers", "imgsz")}
+    data = {split: split_digest(arguments.data, split=split) for split in ("train", "val")}
+    return {**chosen, "data": str(arguments.data.absolute()), **data}
+
+
+def read(file: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """A run that was measured earlier, with the same settings."""
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    there = found.get("settings", {})
+    for key, theirs, ours in configs.differences(there, settings):
+        raise SystemExit(f"{file}: was measured with {key} = {theirs!r}, not {ours!r}; name a new folder with -o")
+    return found
+
+
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train one detector and bench its export."""
     folder = arguments.output / f"{name}-seed{arguments.seed}"
     epochs = arguments.epochs or timed_epochs(name, folder, arguments)
-    seconds, history = train(name, folder, arguments, epochs=epochs, every=validate_every(epochs))
+    seconds, history = train(name, folder, arguments, epochs=epochs)
     validated = [record["metrics"] for record in history if record["metrics"]]
     best = max(validated, key=lambda metrics: metrics["AP"] or 0)
     exported = export(folder, output=folder / "exported", imgsz=arguments.imgsz)
@@ -129,7 +144,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def timed_epochs(name: str, folder: Path, arguments: argparse.Namespace) -> int:
     """Epochs that a training of the given minutes has, start and validations included."""
-    seconds, timed = train(name, folder, arguments, epochs=TIMED_EPOCHS, every=TIMED_EPOCHS)
+    seconds, timed = train(name, folder, arguments, epochs=TIMED_EPOCHS)
     return epochs_that_fit(minutes=arguments.minutes, seconds=seconds, epoch_s=[record["time_s"] for record in timed])
 
 
@@ -187,17 +202,18 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, default=224)
     arguments = parser.parse_args()
     names = [name for given in arguments.names for name in GROUPS.get(given, (given,))]
-    results = []
-    for seed in range(arguments.seeds):
-        for name in names:
-            file = arguments.output / f"{name}-seed{seed}.json"
-            if not file.is_file():
-                arguments.seed = seed
-                found = measure(name, arguments)
-                write_json(file, found)
-                print(json.dumps(found), flush=True)
-            results.append(json.loads(file.read_text(encoding="utf-8")))
-    print(table(results), end="")
+    settings = settings_of(arguments)
+    wanted = {
+        arguments.output / f"{name}-seed{seed}.json": (name, seed) for seed in range(arguments.seeds) for name in names
+    }
+    results = {file: read(file, settings) for file in wanted if file.is_file()}
+    for file, (name, seed) in wanted.items():
+        if file not in results:
+            arguments.seed = seed
+            results[file] = {**measure(name, arguments), "settings": settings}
+            write_json(file, results[file])
+            print(json.dumps(results[file]), flush=True)
+    print(table([results[file] for file in wanted]), end="")
 
 
 if __name__ == "__main__":

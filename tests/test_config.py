@@ -300,6 +300,19 @@ class TestOverride:
             config.override(start, [assignment])
 
 
+def test_values_become_assignments_that_set_them() -> None:
+    wanted = {"name": "no: 1e-3 # 'x'", "size_hw": (64, 96), "optimizer.lr": 0.5, "patience": None}
+    run = config.override(dataclasses.replace(Run(), patience=3), config.assigned(wanted))
+    assert (run.name, run.size_hw, run.optimizer.lr, run.patience) == ("no: 1e-3 # 'x'", (64, 96), 0.5, 3)
+
+
+def test_differences_of_nested_values() -> None:
+    plain = config.plain(Run())
+    assert list(config.differences(plain, plain)) == []
+    assert list(config.differences({"ema": None}, {"ema": {"decay": 0.9}})) == [("ema", None, {"decay": 0.9})]
+    assert list(config.differences({"a": {"b": 1}}, {"a": {"c": 2}})) == [("a.b", 1, None), ("a.c", None, 2)]
+
+
 def test_explain_lists_every_setting_in_order_with_type_default_and_meaning() -> None:
     settings = {setting.key: setting for setting in config.explain(Run)}
     assert list(settings)[:4] == ["name", "epochs", "size_hw", "resize"]

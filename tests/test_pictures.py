@@ -216,7 +216,7 @@ class TestBadPictures:
         with pytest.raises(DataError, match="claims too many pixels"):
             pictures.decode(bytes(data))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(kind=st.sampled_from(["PNG", "GIF", "BMP", "TIFF", "WEBP"]), seed=st.integers(0, 2**31))
     def test_damage_is_a_picture_or_one_clear_error(self, kind: str, seed: int) -> None:
         random = np.random.default_rng(seed)

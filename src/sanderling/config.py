@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import inspect
 import io
+import json
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,6 +143,29 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
     for keys, value, assignment in sorted(wanted, key=lambda want: want[0][-1] != "kind"):
         _assign(values, keys, value, assignment)
     return parse(type(config), values, source="--set") if assignments else config
+
+
+def assigned(values: Mapping[str, object]) -> list[str]:
+    """Key paths and plain values as `key.path=value` for `override`; None leaves the value that is there.
+
+    >>> assigned({"loop.epochs": 5, "data.path": "birds", "seed": None})
+    ['loop.epochs=5', 'data.path="birds"']
+    """
+    # JSON text is YAML text.
+    return [f"{key}={json.dumps(value)}" for key, value in values.items() if value is not None]
+
+
+def differences(ours: Any, theirs: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Key path and both values wherever plain values of two configs differ; None stands for a missing one.
+
+    >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}))
+    [('a.c', 2, 3)]
+    """
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for name in {**ours, **theirs}:
+            yield from differences(ours.get(name), theirs.get(name), f"{key}.{name}" if key else name)
+    elif ours != theirs:
+        yield key, ours, theirs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,8 @@ def _run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}", "RESUME_TESTS_IN": "passed"},
+        # Installed plugins take longer to load than these tests to run.
+        env={**os.environ, "PYTHONPATH": f"{ROOT}", "RESUME_TESTS_IN": "passed", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -55,10 +56,10 @@ def test_other_sources_begin_anew(project: Path) -> None:
 
 @pytest.mark.slow
 def test_workers_leave_out_the_same_and_the_first_process_alone_takes_notes(project: Path) -> None:
-    assert "1 failed, 1 passed" in _run(project, "-n", "1").stdout
+    assert "1 failed, 1 passed" in _run(project, "-p", "xdist", "-n", "1").stdout
     (notes,) = (project / "passed").iterdir()
     assert notes.read_text() == "tests/test_two.py::test_good\n"
-    assert "1 failed in" in _run(project, "-n", "1").stdout
+    assert "1 failed in" in _run(project, "-p", "xdist", "-n", "1").stdout
 
 
 def test_what_fails_while_it_is_torn_down_is_run_again(project: Path) -> None:

@@ -27,9 +27,9 @@ def _outcome(**changes: Any) -> AblationOutcome:
 def test_everything_that_is_named_reaches_the_command(command_line: CommandLine) -> None:
     ablate = command_line.stand_in("ablate", "ablate", _outcome())
     words = (
-        "ablate nanodet-m --data d --data-format coco --switch ema --switch mosaic,hue --ladder ppyolo --mode single "
-        "--seeds 2 --minutes 2.5 --epochs 9 --batch 4 --imgsz 64 96 --set batch=3 --device cpu --workers 1 --threads 2 "
-        "--ray --no-latency -o out/study --overwrite"
+        "ablate nanodet-m --data d --data-format coco --switch ema --switch mosaic,hue --ladder ppyolo --rows A,I "
+        "--mode single --seeds 2 --minutes 2.5 --epochs 9 --batch 4 --imgsz 64 96 --set batch=3 --device cpu "
+        "--workers 1 --threads 2 --ray --no-latency --dry-run -o out/study --overwrite"
     )
     ran = command_line(*words.split())
     assert ran.code == 0, ran.err
@@ -39,6 +39,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
         "data_format": "coco",
         "switches": ["ema", "mosaic,hue"],
         "ladder": "ppyolo",
+        "rows": ["A", "I"],
         "mode": "single",
         "seeds": 2,
         "epochs": 9,
@@ -51,6 +52,7 @@ def test_everything_that_is_named_reaches_the_command(command_line: CommandLine)
         "assignments": ["batch=3"],
         "ray": True,
         "latency": False,
+        "dry_run": True,
         "output": Path("out/study"),
         "overwrite": True,
     }
@@ -64,6 +66,15 @@ def test_what_is_not_named_is_left_to_the_command(command_line: CommandLine) -> 
     called = ablate.called_with
     assert (called["run"], called["mode"], called["seeds"], called["latency"]) == (None, "ladder", 3, True)
     assert (called["switches"], called["assignments"], called["ray"]) == ((), (), False)
+    assert (called["rows"], called["dry_run"]) == ((), False)
+
+
+def test_a_dry_run_has_no_folder(command_line: CommandLine) -> None:
+    command_line.stand_in("ablate", "ablate", _outcome(folder=None, plain={"trainings": 6}))
+    words = ("ablate", "m", "--data", "d", "--switch", "ema", "--dry-run")
+    ran = command_line(*words)
+    assert (ran.code, "ema" in ran.out, "study:" in ran.out) == (0, True, False)
+    assert json.loads(command_line(*words, "--json", "-").out) == {"folder": None, "trainings": 6}
 
 
 def test_failed_runs_are_exit_code_1_and_the_json_is_whole(command_line: CommandLine) -> None:

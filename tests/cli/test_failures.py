@@ -36,6 +36,7 @@ class OutOfMemoryError(RuntimeError):
         (ModuleNotFoundError("No module named 'timm'", name="timm"), 7),
         (ModuleNotFoundError("No module named 'sanderling.x'", name="sanderling.x"), 70),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 6),
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), 6),
         (OSError(errno.EACCES, os.strerror(errno.EACCES), "birds"), 2),
         (OSError(errno.EEXIST, os.strerror(errno.EEXIST), "birds"), 2),
         (OSError(errno.EACCES, os.strerror(errno.EACCES)), 70),

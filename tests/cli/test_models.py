@@ -29,6 +29,17 @@ def test_the_zoo_is_listed_when_no_verb_is_named(command_line: CommandLine) -> N
     assert json.loads(command_line("models", "--json", "-").out) == [ENTRY]
 
 
+def test_recipes_are_listed_on_request_and_the_zoo_says_how(command_line: CommandLine) -> None:
+    command_line.stand_in("models", "list_models", [ENTRY])
+    assert "sanderling models --recipes" in command_line("models").out
+    recipe = {"name": "x-published", "model": "x", "input": [320, 416], "epochs": 1735, "batch": 512, "about": "SGD."}
+    command_line.stand_in("models", "list_recipes", [recipe])
+    shown = command_line("models", "--recipes")
+    for word in ("x-published", "320 x 416", "1,735", "512", "SGD."):
+        assert word in shown.out
+    assert json.loads(command_line("models", "--recipes", "--json", "-").out) == [recipe]
+
+
 def test_one_model_is_shown_by_stage_and_the_zoo_is_not(command_line: CommandLine) -> None:
     zoo = command_line.stand_in("models", "list_models", [])
     show = command_line.stand_in("models", "show_model", {**ENTRY, "parts": PARTS, "stages": [STAGE]})

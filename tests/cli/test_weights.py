@@ -72,7 +72,8 @@ def test_everything_that_is_named_reaches_the_distillation(command_line: Command
     distilling = command_line.stand_in("distill_backbone", "distill_backbone", DISTILLED)
     ran = command_line(
         *DISTILLING,
-        *("--pictures", "birds", "--teacher", "efficientnet-lite0", "--minutes", 2.5, "--imgsz", 192, 224),
+        *("--switch", "resnet-dcn", "--pictures", "birds", "--teacher", "efficientnet-lite0"),
+        *("--minutes", 2.5, "--imgsz", 192, 224),
         *("--batch", 16, "--seed", 3, "--device", "cpu", "--workers", 1, "--threads", 2, "--set", "held_back=0.1"),
         "--overwrite",
     )
@@ -80,6 +81,7 @@ def test_everything_that_is_named_reaches_the_distillation(command_line: Command
         "model": "nanodet-m",
         "pictures": [Path("sky"), Path("birds")],
         "output": Path("b.safetensors"),
+        "switches": ["resnet-dcn"],
         "teacher": "efficientnet-lite0",
         "epochs": None,
         "minutes": 2.5,

@@ -75,6 +75,18 @@ def test_the_setting_can_be_given_to_a_run(boxes: Path) -> None:
     assert config.plain(run.model.head)["anchors"] == config.plain(result.levels)
 
 
+def test_a_run_has_anchors_of_its_own(boxes: Path, tmp_path: Path) -> None:
+    by_name = anchors(boxes, imgsz=224, model="yolov3-debug")
+    assert by_name.setting is not None
+    run = config.override(named("yolov3-debug"), [by_name.setting, "model.picture.size_hw=[224, 224]"])
+    (tmp_path / "run.yaml").write_text(config.dump(run), encoding="utf-8")
+    by_folder = anchors(boxes, model=str(tmp_path))
+    assert by_folder.size_hw == (224, 224)
+    assert by_folder.model is not None
+    assert (by_folder.model.name, by_folder.model.levels) == ("yolov3-debug", by_name.levels)
+    assert by_folder.model.mean_best_iou == pytest.approx(by_name.mean_best_iou, abs=1e-3)
+
+
 def test_another_count_is_shared_by_the_levels(boxes: Path) -> None:
     result = anchors(boxes, imgsz=224, model="yolov3-debug", count=6)
     assert result.levels is not None

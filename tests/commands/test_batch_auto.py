@@ -10,9 +10,9 @@ from sanderling import config
 from sanderling.commands import batch_auto
 from sanderling.commands.batch_auto import BatchChoice, Demand, choices, planned_within_memory
 from sanderling.commands.batch_probe import DoesNotFitError, Probe, ProbeRequest
-from sanderling.commands.memory_budget import Memory
 from sanderling.commands.train_plan import TrainWishes
 from sanderling.errors import DataError, RunError, UsageError
+from sanderling.memory import Memory
 from sanderling.recipes.named import named
 from sanderling.recipes.run import Run
 

@@ -155,6 +155,11 @@ def test_how_a_probe_may_end(child: Path, text: str, error: type[Exception], wor
         (OSError(12, "Cannot allocate memory"), {"no_memory": "[Errno 12] Cannot allocate memory"}),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9\nmore"), None),
         (RunError("data worker 0 was ended by SIGKILL"), {"no_memory": "data worker 0 was ended by SIGKILL"}),
+        (RunError("data worker 1 failed:\nMemoryError"), {"no_memory": "data worker 1 failed:\nMemoryError"}),
+        (
+            RunError("data worker 1 failed:\nKeyError: 3"),
+            {"error": "RunError", "message": "data worker 1 failed:\nKeyError: 3"},
+        ),
         (DataError("birds"), {"error": "DataError", "message": "birds"}),
     ],
 )

@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 import torch
 
+from sanderling import config
 from sanderling.commands import distill_backbone as command
 from sanderling.commands.distill_backbone import DistillOutcome, distill_backbone
-from sanderling.compression import epochs_in_minutes, teacher
+from sanderling.compression import teacher
 from sanderling.compression.backbone_file import read_description
 from sanderling.errors import DataError, MissingDependencyError, UsageError
 from sanderling.models import zoo
 from sanderling.models.network import DetectorConfig
 from sanderling.models.weights.safetensors_file import read_tensors
 from sanderling.models.weights.start import start_from
+from sanderling.recipes.named import named
+from sanderling.studies.switches import apply_switches
+from sanderling.training import epochs_in_minutes
 from sanderling.training.loop import Training
 from sanderling.training.run_folder import RunFolder
 from tests.support.small_sets import put_picture
@@ -51,11 +55,13 @@ def _distil(
     pictures: Path,
     output: Path,
     *,
-    model: str | DetectorConfig = "nanodet-debug",
+    model: str | Path | DetectorConfig = "nanodet-debug",
+    switches: tuple[str, ...] = (),
     epochs: int | None = 2,
     minutes: float | None = None,
     imgsz: tuple[int, int] | None = (64, 96),
     seed: int = 1,
+    assignments: tuple[str, ...] = SMALL,
     resume: bool = False,
     overwrite: bool = False,
 ) -> DistillOutcome:
@@ -63,6 +69,7 @@ def _distil(
         model,
         pictures=[pictures],
         output=output,
+        switches=switches,
         teacher=TINY,
         epochs=epochs,
         minutes=minutes,
@@ -72,7 +79,7 @@ def _distil(
         device="cpu",
         workers=0,
         threads=1,
-        assignments=SMALL,
+        assignments=assignments,
         resume=resume,
         overwrite=overwrite,
     )
@@ -109,7 +116,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
         with pytest.raises(KeyboardInterrupt):
             _distil(pictures, output)
     assert not output.exists()
-    with pytest.raises(UsageError, match=r"holds files already; .*or go on with the run in it: --resume"):
+    with pytest.raises(UsageError, match=r"holds a run already; .*--overwrite, or go on with it: --resume"):
         _distil(pictures, output)
     with pytest.raises(UsageError, match=r"goes on as its run\.yaml says; seed is 1 there and 2 is asked"):
         _distil(pictures, output, seed=2, resume=True)
@@ -139,22 +146,72 @@ def test_minutes_become_epochs_before_the_run_which_is_then_as_any_other(
     assert outcome.weights.read_bytes() == straight.weights.read_bytes()
     with pytest.raises(UsageError, match=r"minutes is 100\.0 there and 200\.0 is asked for"):
         _distil(pictures, output, epochs=None, minutes=200.0, resume=True)
+    # One that does not fit leaves the run before it as it was.
+    there = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(UsageError, match="minutes = 1:"):
+        _distil(pictures, output, epochs=None, minutes=1.0, overwrite=True)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == there
 
 
 def test_a_configuration_is_a_student_as_well(pictures: Path, tmp_path: Path) -> None:
-    config = zoo.config("ppyolo-debug", ("a",))
-    found = _distil(pictures, tmp_path / "b.safetensors", model=config, epochs=1, imgsz=(32, 64))
-    assert set(read_tensors(found.weights)) == {f"backbone.{name}" for name in config.build().backbone.state_dict()}
+    detector = zoo.config("ppyolo-debug", ("a",))
+    found = _distil(pictures, tmp_path / "b.safetensors", model=detector, epochs=1, imgsz=(32, 64))
+    assert set(read_tensors(found.weights)) == {f"backbone.{name}" for name in detector.build().backbone.state_dict()}
     tensors = read_tensors(found.weights).values()
     assert all(bool(tensor.isfinite().all()) for tensor in tensors if tensor.dtype == torch.float32)
+
+
+def test_the_backbone_of_a_step_of_the_ladder(pictures: Path, tmp_path: Path) -> None:
+    distilled = _distil(
+        pictures, tmp_path / "b.safetensors", model="ppyolo-small", switches=("resnet-dcn",), epochs=1, imgsz=(32, 64)
+    )
+    row = named("ppyolo-small")
+    for switches in ("resnet-dcn", "large-batch,ema,drop-block", "iou-aware", "coord-conv", "spp"):
+        row = apply_switches(row, switches)
+    report = start_from(row.model.build(), distilled.weights)
+    assert not report.unexpected
+    assert not any(name.startswith("backbone.") for name in report.missing)
+    (tmp_path / "run.yaml").write_text(config.dump(row), encoding="utf-8")
+    for model in (tmp_path, tmp_path / "run.yaml"):
+        assert command._detector(model, ()).backbone == command._detector("ppyolo-small", ("resnet-dcn",)).backbone
+
+
+@pytest.mark.parametrize("key", [*command._IDLE, "augment.stitcher.threshold"])
+def test_settings_that_would_do_nothing_are_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UsageError, match=rf"--set {key}=1: does nothing in a distillation: .*; leave it out"):
+        _distil(tmp_path, tmp_path / "b.safetensors", assignments=(f"{key}=1",))
+
+
+def test_switches_and_lengths_that_would_do_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="epochs = 1 and minutes = 3: give one"):
+        _distil(tmp_path, tmp_path / "b.safetensors", epochs=None, assignments=("loop.epochs=1", "minutes=3"))
+    with pytest.raises(UsageError, match="switch 'spp': leaves the backbone as it is"):
+        _distil(tmp_path, tmp_path / "b.safetensors", model="ppyolo-small", switches=("spp",))
+
+
+def test_a_folder_of_something_else_beside_the_file_is_never_touched(pictures: Path, tmp_path: Path) -> None:
+    for name, file in (("birds", "results.csv"), ("run", "run.yaml")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("recipe: fine-tune\n")
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=f"would be written into .*{name}, which holds something else"):
+                _distil(pictures, tmp_path / f"{name}.safetensors", overwrite=overwrite)
+        assert (tmp_path / name / file).read_text() == "recipe: fine-tune\n"
+
+
+def test_decoded_pictures_can_be_kept(straight: DistillOutcome, pictures: Path, tmp_path: Path) -> None:
+    cached = _distil(pictures, tmp_path / "b.safetensors", assignments=(*SMALL, "runtime.cache={where: ram}"))
+    assert cached.weights.read_bytes() == straight.weights.read_bytes()
 
 
 def test_wrong_use_is_told_before_anything_is_read(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     with pytest.raises(UsageError, match=r"output = .*b.pth': a file name that ends in .safetensors"):
         _distil(nowhere, tmp_path / "b.pth")
-    with pytest.raises(UsageError, match=r"epochs = 2 and minutes = 1: give one of the two"):
+    with pytest.raises(UsageError, match=r"epochs = 2 and minutes = 1\.0: give one of the two"):
         _distil(nowhere, tmp_path / "b.safetensors", minutes=1.0)
+    with pytest.raises(UsageError, match=r"minutes = -1: a number above 0"):
+        _distil(nowhere, tmp_path / "b.safetensors", epochs=None, minutes=-1.0)
     with pytest.raises(UsageError, match=r"holds no run\.yaml"):
         _distil(nowhere, tmp_path / "b.safetensors", resume=True)
     with pytest.raises(DataError, match="nowhere: no such file or folder"):

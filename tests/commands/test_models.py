@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sanderling.commands.models import list_models, show_model
+from sanderling import config
+from sanderling.commands.models import config_of, list_models, list_recipes, show_model
 from sanderling.errors import ModelError, UsageError
+from sanderling.models import zoo
 from sanderling.models.weights.safetensors_file import save_network
+from sanderling.recipes.named import named, recipes
 from tests.support.networks import trained_like
 
 
@@ -42,6 +45,25 @@ def test_a_weights_file_and_a_run_folder_are_models_too(tmp_path: Path) -> None:
     assert by_folder == by_file
     assert by_file["classes"] == 2
     assert by_file["parameters"] == sum(p.numel() for p in trained_like(("fire", "smoke")).parameters())
+
+
+def test_recipes_are_listed_and_are_models(tmp_path: Path) -> None:
+    found = {recipe["name"]: recipe for recipe in list_recipes()}
+    assert json.loads(json.dumps(found)) == found
+    assert list(found) == recipes()
+    ladder, published = found["ppyolo-small"], found["nanodet-m-published"]
+    assert (ladder["model"], ladder["input"]) == ("ppyolo-small", [256, 256])
+    assert (published["model"], published["batch"], published["epochs"]) == ("nanodet-m", 192, 280)
+    assert config_of("ppyolo-small") == named("ppyolo-small").model
+    assert config_of("nanodet-m") == config_of("nanodet-m-published") == zoo.config("nanodet-m")
+
+
+def test_a_run_is_a_model_before_it_has_weights(tmp_path: Path) -> None:
+    run = config.override(named("nanodet-debug"), ["model.picture.size_hw=[64, 96]"])
+    (tmp_path / "run.yaml").write_text(config.dump(run), encoding="utf-8")
+    assert config_of(str(tmp_path)) == config_of(str(tmp_path / "run.yaml")) == run.model
+    save_network(trained_like(("fire", "smoke")), tmp_path / "weights" / "best.safetensors")
+    assert config_of(str(tmp_path)).class_names == ("fire", "smoke")
 
 
 def test_names_and_files_that_do_not_exist() -> None:

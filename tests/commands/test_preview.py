@@ -207,6 +207,10 @@ def test_a_folder_that_holds_something_is_left_alone(scenes: Path, tmp_path: Pat
     with pytest.raises(UsageError, match="holds files already"):
         _preview(scenes, tmp_path)
     assert _preview(scenes, tmp_path, overwrite=True).batches[0].sheet == str(tmp_path / "batch1.png")
+    for name in ("batch7.png", "batches.png"):
+        (tmp_path / name).write_bytes(b"old")
+    _preview(scenes, tmp_path, overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"batch1.png", "batches.png", "mine.txt"}
 
 
 def test_torch_is_needed(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,8 @@ def _train(data: Path | None, output: Path, *assignments: str, epochs: int | Non
         epochs=epochs,
         batch=options.pop("batch", 4),
         imgsz=options.pop("imgsz", (64, 96)),
-        assignments=(*DEBUG_RUN, "warmup.steps=2", *assignments),
+        # Most of the time goes into writing the state of every layer, epoch by epoch.
+        assignments=(*DEBUG_RUN, "model.backbone.units=[1, 1, 1]", "warmup.steps=2", *assignments),
         **options,
     )
 
@@ -91,11 +92,11 @@ def _assert_same_run(first: Path, second: Path) -> None:
 
 @pytest.fixture(scope="module")
 def reference(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run of three epochs."""
+    """An uninterrupted run of two epochs, the first with mosaics."""
     folder = tmp_path_factory.mktemp("runs") / "reference"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_module, "write_run_report", lambda folder, **_: folder)
-        _train(scenes, folder, epochs=3)
+        _train(scenes, folder)
     return folder
 
 
@@ -124,18 +125,19 @@ def test_a_run_leaves_all_its_files(scenes: Path, tmp_path: Path) -> None:
 
 def test_a_run_repeated_from_its_file_is_the_same(reference: Path, tmp_path: Path) -> None:
     again = train(reference / "run.yaml", output=tmp_path / "again")
-    assert again.epochs == 3
+    assert again.epochs == 2
     _assert_same_run(reference, tmp_path / "again")
     assert read_run(tmp_path / "again/run.yaml") == read_run(reference / "run.yaml")
 
 
 def test_another_seed_is_another_run(scenes: Path, reference: Path, tmp_path: Path) -> None:
-    _train(scenes, tmp_path / "other", epochs=1, seed=1)
+    # Of as many epochs, as the last one has no mosaics.
+    _train(scenes, tmp_path / "other", seed=1)
     assert _history(tmp_path / "other")[0]["losses"] != _history(reference)[0]["losses"]
 
 
 def test_the_number_of_workers_changes_nothing(scenes: Path, reference: Path, tmp_path: Path) -> None:
-    _train(scenes, tmp_path / "worker", "runtime.workers=1", epochs=3)
+    _train(scenes, tmp_path / "worker", "runtime.workers=1")
     _assert_same_run(reference, tmp_path / "worker")
 
 
@@ -173,26 +175,26 @@ def test_a_resumed_run_is_bit_identical(
         elif moment == "before a checkpoint":
             patch.setattr(checkpoint, "save_checkpoint", _fails_at(2, checkpoint.save_checkpoint))
         else:
-            call = 2 if moment == "after a checkpoint" else 3
+            call = 1 if moment == "after a checkpoint" else 2
             original = run_folder.RunFolder.write_history
             patch.setattr(run_folder.RunFolder, "write_history", _fails_at(call, original))
         with pytest.raises(KeyboardInterrupt):
-            _train(scenes, folder, epochs=3)
+            _train(scenes, folder)
     if moment == "first epoch":
         assert not (folder / "weights/last.ckpt").exists()
     outcome = train(folder, resume=True)
-    assert outcome.epochs == 3
+    assert outcome.epochs == 2
     _assert_same_run(reference, folder)
 
 
 def test_a_finished_run_can_be_resumed_and_stays(reference: Path, tmp_path: Path) -> None:
     shutil.copytree(reference, tmp_path / "run")
-    assert train("nanodet-debug", output=tmp_path / "run", resume=True).epochs == 3
+    assert train("nanodet-debug", output=tmp_path / "run", resume=True).epochs == 2
     _assert_same_run(reference, tmp_path / "run")
 
 
 def test_resume_takes_no_other_settings(reference: Path) -> None:
-    with pytest.raises(UsageError, match="epochs is 3 there and 5 is asked for"):
+    with pytest.raises(UsageError, match="epochs is 2 there and 5 is asked for"):
         train(reference, resume=True, epochs=5)
 
 
@@ -218,6 +220,7 @@ def test_an_existing_folder_is_kept_unless_told(scenes: Path, tmp_path: Path) ->
 
 def test_without_output_runs_are_numbered(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("runs/train/nanodet-debug").mkdir(parents=True)
     folders = [
         train(
             "nanodet-debug",
@@ -228,13 +231,9 @@ def test_without_output_runs_are_numbered(scenes: Path, tmp_path: Path, monkeypa
             name=name,
             assignments=(*DEBUG_RUN, "data.val=null"),
         ).folder
-        for name in (None, None, "night")
+        for name in (None, "night")
     ]
-    assert [str(folder) for folder in folders] == [
-        "runs/train/nanodet-debug",
-        "runs/train/nanodet-debug2",
-        "runs/train/night",
-    ]
+    assert [str(folder) for folder in folders] == ["runs/train/nanodet-debug2", "runs/train/night"]
 
 
 def test_without_validation_the_last_weights_are_the_best(scenes: Path, tmp_path: Path) -> None:
@@ -361,7 +360,7 @@ def test_out_of_memory_names_the_batch(
 def test_a_diverged_run_stops_and_leaves_a_checkpoint_that_can_be_read(scenes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(RunError, match="the run diverged"):
-        _train(scenes, folder, "optimizer.kind=sgd", "optimizer.lr=1e20", "warmup.steps=0", epochs=15)
+        _train(scenes, folder, "optimizer.kind=sgd", "optimizer.lr=1e20", "warmup.steps=0", batch=2, epochs=6)
     state = torch.load(folder / "weights/last.ckpt", weights_only=True)
     assert state["format"] == 1
     for line in (folder / "metrics.jsonl").read_text().splitlines():

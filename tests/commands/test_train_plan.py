@@ -106,6 +106,37 @@ def test_an_odd_size_is_rounded_up_with_a_word(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize(
+    ("imgsz", "smallest", "largest"), [(320, 160, 320), (608, 320, 608), ((192, 416), 224, 416), (32, 32, 32)]
+)
+def test_batches_of_many_sizes_follow_the_input(
+    caplog: pytest.LogCaptureFixture, imgsz: int | tuple[int, int], smallest: int, largest: int
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run = planned("yolov3-mobilenetv1-published", TrainWishes(imgsz=imgsz))
+    sizes = run.augment.sizes
+    assert sizes is not None
+    # From 320 to 608 at an input of 608: the same shares, in multiples of the stride.
+    assert (sizes.smallest, sizes.largest, sizes.step) == (smallest, largest, 32)
+    assert tuple(sizes.sizes_hw(run.model.picture.size_hw)[-1]) == run.model.picture.size_hw
+    said = f"augment.sizes: batches are drawn from {smallest} to {largest} px instead of from 320 to 608"
+    assert (said in caplog.text) == (imgsz != 608)
+
+
+def test_sizes_that_were_asked_for_stay_and_a_resumed_run_keeps_its_own(tmp_path: Path) -> None:
+    asked = TrainWishes(imgsz=96, assignments=("augment.sizes.smallest=64", "augment.sizes.largest=256"))
+    sizes = planned("nanodet-debug", asked).augment.sizes
+    assert sizes is not None
+    assert (sizes.smallest, sizes.largest) == (64, 256)
+    wishes = TrainWishes(imgsz=320)
+    plan = planned("yolov3-mobilenetv1-published", wishes)
+    folder = _saved(tmp_path / "run", plan)
+    assert resumed("yolov3-mobilenetv1-published", folder, wishes)[0] == plan
+    again = planned(str(folder), TrainWishes(imgsz=160)).augment.sizes
+    assert again is not None
+    assert (again.smallest, again.largest) == (64, 160)
+
+
+@pytest.mark.parametrize(
     ("run", "wishes", "words"),
     [
         ("nanodet-mm", TrainWishes(), "did you mean 'nanodet-m'"),

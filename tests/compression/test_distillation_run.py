@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from sanderling import config
 from sanderling.compression.distillation_run import DistillationRun, build_distillation
@@ -40,6 +41,19 @@ def test_the_existing_loop_trains_it_and_leaves_neck_and_head_alone() -> None:
     changed = {name for name, parameter in task.network.named_parameters() if not torch.equal(parameter, before[name])}
     assert changed == {f"backbone.{name}" for name, _ in task.network.backbone.named_parameters()}
     assert all(set(record["losses"]) == {"divergence", "total"} for record in training.progress.history)
+
+
+def test_only_the_student_is_compiled_and_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[nn.Module] = []
+
+    def note(module: nn.Module) -> None:
+        compiled.append(module)
+
+    monkeypatch.setattr(nn.Module, "compile", note)
+    for wanted in (False, True):
+        run = _run(runtime=dataclasses.replace(CPU, compile=wanted))
+        task, _ = build_distillation(run, tiny_teacher(), cpu_runtime(), batches=2)
+        assert compiled == ([task.network.backbone] if wanted else [])
 
 
 def test_the_same_seed_draws_the_same_student() -> None:

@@ -22,13 +22,13 @@ SURFACE = {
         "RUN --data --data-format --split --epoch --batches --imgsz --seed --set --columns --output -o --overwrite "
         "--json"
     ),
-    "models": "--json",
+    "models": "--recipes --json",
     "models show": "NAME --json",
     "weights": "",
     "weights import": "SOURCE --model --output -o --classes --json",
     "weights distill": (
-        "MODEL --pictures --output -o --teacher --epochs --minutes --imgsz --batch --seed --device --workers --threads "
-        "--set --resume --overwrite --json"
+        "MODEL --pictures --output -o --switch --teacher --epochs --minutes --imgsz --batch --seed --device --workers "
+        "--threads --set --resume --overwrite --json"
     ),
     "train": (
         "RUN --data --data-format --weights --pretrained --epochs --batch --memory --imgsz --patience --freeze --seed "
@@ -47,8 +47,9 @@ SURFACE = {
     ),
     "bench": "ARTEFACT --pictures --data --split --threads --rounds --conf --memory --no-memory --json",
     "ablate": (
-        "RUN --data --data-format --switch --list-switches --ladder --mode --seeds --epochs --minutes --batch --imgsz "
-        "--set --device --workers --threads --ray --latency --no-latency --output -o --overwrite --json"
+        "RUN --data --data-format --switch --list-switches --ladder --rows --mode --seeds --epochs --minutes --batch "
+        "--imgsz --set --device --workers --threads --ray --latency --no-latency --dry-run --output -o --overwrite "
+        "--json"
     ),
 }
 

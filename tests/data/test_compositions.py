@@ -17,7 +17,7 @@ from sanderling.data.transforms.auto_augment import AutoAugmentConfig
 from sanderling.data.transforms.blend import CutMixConfig, MixupConfig
 from sanderling.data.transforms.crop import CropConfig
 from sanderling.data.transforms.expand import ExpandConfig
-from sanderling.data.window import Window
+from sanderling.data.window import Window, draw_pictures
 from sanderling.datasets.dataset import Dataset
 from sanderling.structures.artefact import PictureRule
 from tests.support.painted_sets import painted_boxes, painted_labels, painted_set
@@ -127,7 +127,8 @@ def window_of(
     task = EpochWindows(dataset, order, sizes_hw, epoch=0, mosaic=True, progress=0.0).task(0)
     window = Window(task, WindowSettings(picture=rule, augment=augment, seed=seed))
     # Black around every picture: greys would be taken for colours.
-    window._plan.borders[:] = [None if border is None else 0 for border in window._plan.borders]
+    assert window.plan is not None
+    window.plan.borders[:] = [None if border is None else 0 for border in window.plan.borders]
     return window
 
 
@@ -176,13 +177,14 @@ def layers(window: Window, sample: int, size_hw: tuple[int, int]) -> list[tuple[
     picture, without the pixels along its outside: what it leaves of a box and is thinner than a pixel may be seen or
     not.
     """
-    plan = window._plan
+    plan = window.plan
+    assert plan is not None
     image = np.full((*size_hw, 3), 77, np.uint8)
-    window._draw_pictures(sample, image)
+    draw_pictures(plan, sample, image)
     if (mixture := plan.mixtures.get(sample)) is None:
         return [([image], 1.0)]
     other = np.full_like(image, 77)
-    window._draw_pictures(mixture.other, other)
+    draw_pictures(plan, mixture.other, other)
     if mixture.rectangle_xyxy is None:
         return [([image], mixture.share), ([other], 1 - mixture.share)]
     left, top, right, bottom = mixture.rectangle_xyxy

@@ -14,7 +14,7 @@ import torch
 from sanderling.data import source as source_module
 from sanderling.data.augment import AugmentConfig, BatchSizes
 from sanderling.data.loader import TrainingLoader
-from sanderling.data.samplers import WINDOW, RepeatFactorSampling, UniformSampling
+from sanderling.data.samplers import WINDOW, ClassAwareSampling, RepeatFactorSampling, UniformSampling
 from sanderling.data.transforms.blend import MixupConfig
 from sanderling.data.transforms.cutout import ActivationCutoutConfig
 from sanderling.datasets.dataset import Dataset
@@ -76,18 +76,17 @@ def test_every_sample_shows_the_boxes_of_its_targets(tmp_path: Path) -> None:
     assert checked > 30
 
 
-@pytest.mark.parametrize("drop_last", [True, False])
-def test_the_number_of_workers_changes_nothing(tmp_path: Path, drop_last: bool) -> None:
+@pytest.mark.parametrize(("drop_last", "workers"), [(True, 1), (False, 2)])
+def test_the_number_of_workers_changes_nothing(tmp_path: Path, drop_last: bool, workers: int) -> None:
     dataset = painted_set(tmp_path, [*SIZES * 8][:31], suffix=".jpg")
     alone = _loader(dataset, drop_last=drop_last)
     expected = [list(alone.epoch(epoch)) for epoch in range(2)]
     assert [len(batch.images) for batch in expected[0]] == [5] * 6 + ([] if drop_last else [1])
     assert not _equal(expected[0], expected[1])
-    for workers in (1, 2):
-        with _loader(dataset, drop_last=drop_last, workers=workers) as loader:
-            assert len(loader) == len(expected[0])
-            assert _equal(list(loader.epoch(1)), expected[1])
-            assert _equal(list(loader.epoch(0)), expected[0])
+    with _loader(dataset, drop_last=drop_last, workers=workers) as loader:
+        assert len(loader) == len(expected[0])
+        assert _equal(list(loader.epoch(1)), expected[1])
+        assert _equal(list(loader.epoch(0)), expected[0])
 
 
 def test_batches_stay_as_they_are_while_others_follow(tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ def test_fewer_pictures_than_a_batch(tmp_path: Path) -> None:
     assert len(loader) == 1
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1])
 def test_every_batch_has_its_own_size(tmp_path: Path, workers: int) -> None:
     dataset = painted_set(tmp_path, SIZES * 8)
     augment = AugmentConfig(
@@ -249,13 +248,24 @@ def test_rare_classes_are_repeated_in_epochs_of_one_length(tmp_path: Path) -> No
     assert _equal(list(loader.epoch(1)), epochs[1])
 
 
+def test_windows_that_begin_with_the_same_picture_are_varied_each_in_its_own_way(tmp_path: Path) -> None:
+    # All samples show the only picture with objects.
+    dataset = painted_set(tmp_path, SIZES * 8, empty=range(1, 32))
+    for world in (1, 2):
+        loaders = [
+            _loader(dataset, sampling=ClassAwareSampling(), batch=16, rank=rank, world=world) for rank in range(world)
+        ]
+        images = [image.numpy().tobytes() for loader in loaders for batch in loader.epoch(0) for image in batch.images]
+        assert len(set(images)) == len(images) == 32
+
+
 def test_a_picture_of_nothing_but_crowds_counts_as_empty(tmp_path: Path) -> None:
     dataset = painted_set(tmp_path, SIZES, crowd=[0, 1])
     loader = _loader(dataset, sampling=UniformSampling(empty_share=0.5), batch=4)
     assert Counter(picture for batch in loader.epoch(0) for picture in batch.picture_ids)[100] == 2
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1])
 def test_marks_are_cut_out_of_their_own_pictures_seen_alone(tmp_path: Path, workers: int) -> None:
     dataset = painted_set(tmp_path, SIZES * 8)
     # The left half of every second picture.

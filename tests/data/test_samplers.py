@@ -88,6 +88,19 @@ def test_ranks_share_the_samples_of_an_epoch_whatever_the_sampling(sampling: Sam
         assert sum(left.values()) < 4 * 3 + 3
 
 
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_no_two_samples_of_an_epoch_draw_alike(sampling: SamplingConfig) -> None:
+    keys: list[int] = []
+    for rank in range(3):
+        sampler = _sampler(53, sampling, batch=4, seed=1, rank=rank, world=3)
+        order = sampler.order(0)
+        keys += sampler.draw_keys(order).tolist()
+        if sampling == UniformSampling():
+            assert (sampler.draw_keys(order) == 1 + order).all()
+    assert len(set(keys)) == len(keys) >= 3 * 16
+    assert min(keys) > 0
+
+
 def test_fewer_pictures_than_ranks_still_give_each_one() -> None:
     orders = [_sampler(2, batch=4, seed=0, rank=rank, world=3).order(0).tolist() for rank in range(3)]
     assert [len(order) for order in orders] == [1, 1, 1]

@@ -16,7 +16,7 @@ from sanderling.data.transforms.auto_augment import AutoAugmentConfig
 from sanderling.data.transforms.blend import CutMixConfig, MixupConfig
 from sanderling.data.transforms.crop import CropConfig
 from sanderling.data.transforms.expand import ExpandConfig
-from sanderling.data.window import Window
+from sanderling.data.window import Window, draw_pictures
 from sanderling.datasets.dataset import Dataset
 from sanderling.pictures import decode, fit
 from sanderling.structures.artefact import PictureRule
@@ -151,7 +151,8 @@ def test_a_large_png_is_not_kept_large(tmp_path: Path) -> None:
     dataset = painted_set(tmp_path, [(700, 1101)])
     window = _window(dataset, AugmentConfig.none())
     images, labels = _drawn(window)
-    assert window._plan.pastes[0][0].picture.shape[0] < 2 * 96
+    assert window.plan is not None
+    assert window.plan.pastes[0][0].picture.shape[0] < 2 * 96
     for label, box in _sample_labels(labels, 0).items():
         assert np.abs(np.array(painted_boxes(images[0])[label]) - box).max() <= 1
 
@@ -231,6 +232,8 @@ def test_a_window_without_any_readable_picture_says_so(tmp_path: Path, pictures:
     window = _window(dataset, AugmentConfig())
     assert window.labels is None
     assert len(window.unreadable) == len(set(pictures))
+    with pytest.raises(ValueError, match="none of its samples can be drawn"):
+        window.draw(0, np.zeros((*RULE.size_hw, 3), np.uint8))
 
 
 def test_seed_and_epoch_decide(tmp_path: Path) -> None:
@@ -247,7 +250,8 @@ def test_a_mixed_sample_shows_both_pictures(tmp_path: Path) -> None:
     window = _window(dataset, _colourless(mixup=MixupConfig(), scale=(1.0, 1.0), translate=0.0, flip=0.0))
     images, _ = _drawn(window)
     alone, _ = _drawn(_window(dataset, AugmentConfig.none()))
-    for sample, mixture in window._plan.mixtures.items():
+    assert window.plan is not None
+    for sample, mixture in window.plan.mixtures.items():
         expected = mixture.share * alone[sample] + (1 - mixture.share) * alone[mixture.partner]
         assert np.abs(images[sample] - expected).max() <= 1
 
@@ -258,16 +262,16 @@ def test_automatic_moves_take_the_boxes_with_them(tmp_path: Path, seed: int) -> 
     augment = _colourless(auto_augment=AutoAugmentConfig(policy="v2"))
     window = _window(dataset, augment, seed=seed)
     images = np.zeros((len(ODD_SIZES), *RULE.size_hw, 3), np.uint8)
-    compared = 0
+    assert window.plan is not None
+    labels, compared = window.plan.labels, 0
     for sample, image in enumerate(images):
-        policy = window._plan.effects[sample].policy
+        policy = window.plan.effects[sample].policy
         assert policy is not None
         if not policy.moves:
             continue
-        window._draw_pictures(sample, image)  # without the changes of colour, which would repaint the boxes
+        draw_pictures(window.plan, sample, image)  # without the changes of colour, which would repaint the boxes
         image[image.max(axis=2) == 128] = 0
-        assert window.labels is not None
-        told, shown = _sample_labels(window.labels, sample), painted_boxes(image)
+        told, shown = _sample_labels(labels, sample), painted_boxes(image)
         for label, box in told.items():
             if (box[2:] - box[:2]).min() >= 5:
                 assert np.abs(np.array(shown[label]) - box).max() <= 4

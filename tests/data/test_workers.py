@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import gc
+import mmap
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,9 +13,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from sanderling.data import workers
 from sanderling.data.augment import AugmentConfig
 from sanderling.data.planning import WindowSettings, WindowTask
 from sanderling.data.window import Window
@@ -32,9 +38,24 @@ def task(tmp_path: Path) -> WindowTask:
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
+    """Its worker may be ended by a test."""
     pool = WorkerPool(1, settings=SETTINGS, rows=8)
     yield pool
     pool.close()
+
+
+@pytest.fixture(scope="module")
+def _working_pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(1, settings=SETTINGS, rows=8)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def working(_working_pool: WorkerPool) -> WorkerPool:
+    """A pool for all tests that leave its worker alive."""
+    _working_pool.ring[:] = 0
+    return _working_pool
 
 
 def test_a_worker_that_dies_while_it_draws_is_noticed(pool: WorkerPool, task: WindowTask) -> None:
@@ -49,12 +70,12 @@ def _process(pool: WorkerPool) -> subprocess.Popen[bytes]:
     return pool._workers[0][0]
 
 
-def test_a_worker_draws_where_it_is_told(pool: WorkerPool, task: WindowTask) -> None:
+def test_a_worker_draws_where_it_is_told(working: WorkerPool, task: WindowTask) -> None:
     rows = [7, 0, 1, 5, 3, 2]
-    ticket = pool.submit(task, rows)
-    assert pool.pending == 1
-    found, labels, unreadable = pool.receive()
-    assert (found, unreadable, pool.pending) == (ticket, {}, 0)
+    ticket = working.submit(task, rows)
+    assert working.pending == 1
+    found, labels, unreadable = working.receive()
+    assert (found, unreadable, working.pending) == (ticket, {}, 0)
     window = Window(task, SETTINGS)
     assert labels is not None
     assert window.labels is not None
@@ -62,32 +83,32 @@ def test_a_worker_draws_where_it_is_told(pool: WorkerPool, task: WindowTask) -> 
     for sample, row in enumerate(rows):
         image = np.zeros((32, 64, 3), np.uint8)
         window.draw(sample, image)
-        assert (pool.ring[row] == image.reshape(-1)).all()
-    assert not pool.ring[[4, 6]].any()
+        assert (working.ring[row] == image.reshape(-1)).all()
+    assert not working.ring[[4, 6]].any()
 
 
-def test_a_smaller_sample_lies_at_the_beginning_of_its_row(pool: WorkerPool, task: WindowTask) -> None:
+def test_a_smaller_sample_lies_at_the_beginning_of_its_row(working: WorkerPool, task: WindowTask) -> None:
     task = dataclasses.replace(task, samples_hw=np.array([(32, 64), (16, 32), (32, 64), (8, 8), (32, 32), (16, 64)]))
-    pool.submit(task, range(6))
-    pool.receive()
+    working.submit(task, range(6))
+    working.receive()
     window = Window(task, SETTINGS)
     for sample, (height, width) in enumerate(task.samples_hw.tolist()):
         image = np.zeros((height, width, 3), np.uint8)
         window.draw(sample, image)
-        assert (pool.ring[sample, : image.size] == image.reshape(-1)).all()
+        assert (working.ring[sample, : image.size] == image.reshape(-1)).all()
 
 
-def test_an_unreadable_window_comes_back_with_its_reasons(pool: WorkerPool, task: WindowTask) -> None:
+def test_an_unreadable_window_comes_back_with_its_reasons(working: WorkerPool, task: WindowTask) -> None:
     for path in task.paths:
         Path(path).unlink()
-    pool.submit(task, range(6))
-    _, labels, unreadable = pool.receive()
+    working.submit(task, range(6))
+    _, labels, unreadable = working.receive()
     assert labels is None
     assert set(unreadable) == set(task.paths)
     assert all("no such picture" in reason for reason in unreadable.values())
 
 
-def test_much_can_be_ordered_before_anything_is_fetched(pool: WorkerPool, tmp_path: Path) -> None:
+def test_much_can_be_ordered_before_anything_is_fetched(working: WorkerPool, tmp_path: Path) -> None:
     # More bytes either way than a pipe holds: neither side may wait for the other.
     dataset = painted_set(tmp_path / "many", [(40, 60)] * 2)
     boxes = np.repeat(dataset.boxes_xyxy, 5000, axis=0)
@@ -99,16 +120,16 @@ def test_much_can_be_ordered_before_anything_is_fetched(pool: WorkerPool, tmp_pa
         labels=np.zeros(len(boxes), np.int64),
         first_box=np.array([0, len(boxes) // 2, len(boxes)]),
     )
-    tickets = [pool.submit(task, range(2)) for _ in range(8)]
-    assert [pool.receive()[0] for _ in tickets] == tickets
+    tickets = [working.submit(task, range(2)) for _ in range(8)]
+    assert [working.receive()[0] for _ in tickets] == tickets
 
 
-def test_draining_drops_what_was_ordered(pool: WorkerPool, task: WindowTask) -> None:
+def test_draining_drops_what_was_ordered(working: WorkerPool, task: WindowTask) -> None:
     for _ in range(3):
-        pool.submit(task, range(6))
-    pool.drain()
-    ticket = pool.submit(task, range(6))
-    assert pool.receive()[0] == ticket
+        working.submit(task, range(6))
+    working.drain()
+    ticket = working.submit(task, range(6))
+    assert working.receive()[0] == ticket
 
 
 @pytest.mark.parametrize(
@@ -127,6 +148,39 @@ def test_a_fault_inside_a_worker_brings_its_trace(pool: WorkerPool, task: Window
     pool.submit(task, [0, 1, 2, 3, 4, 99])
     with pytest.raises(RunError, match=r"workers=0(.|\n)*IndexError"):
         pool.receive()
+
+
+def test_a_fault_is_not_hidden_by_the_pipe_that_it_closed(pool: WorkerPool, task: WindowTask) -> None:
+    pool.submit(task, [0, 1, 2, 3, 4, 99])
+    _process(pool).wait()
+    with pytest.raises(RunError, match=r"workers=0(.|\n)*IndexError"):
+        pool.submit(task, range(6))
+
+
+def test_a_broken_pipe_in_the_work_itself_is_a_fault_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*_: object) -> None:
+        raise BrokenPipeError("of something else")
+
+    monkeypatch.setattr(workers, "_work", work)
+    monkeypatch.setattr(cv2, "setNumThreads", lambda threads: None)
+    ours, theirs = multiprocessing.Pipe()
+    with pytest.raises(SystemExit):
+        workers.main(0, os.dup(theirs.fileno()))
+    assert "BrokenPipeError: of something else" in ours.recv().trace
+
+
+def test_no_memory_for_the_ring_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    before = set(Path("/proc/self/fd").iterdir())
+    for module, call in ((os, "memfd_create"), (os, "ftruncate"), (mmap, "mmap"), (subprocess, "Popen")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, call, full)
+            with pytest.raises(RunError, match=r"1 data workers with room for 8 samples cannot .*Cannot allocate mem"):
+                WorkerPool(1, settings=SETTINGS, rows=8)
+    gc.collect()
+    assert set(Path("/proc/self/fd").iterdir()) <= before
 
 
 def test_closing_ends_the_processes_and_may_be_repeated(task: WindowTask) -> None:

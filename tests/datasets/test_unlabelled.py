@@ -63,6 +63,21 @@ def test_of_a_folder_of_data_sets_each_is_taken(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["train-0.jpg", "y.jpg"]
 
 
+def test_data_sets_are_found_at_any_depth_and_pictures_beside_them_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _coco(tmp_path / "old" / "birds", {"train": 2, "val": 3, "test": 1})
+    _folder(tmp_path / "old" / "sky")
+    put_picture(tmp_path / "c.jpg", 2)
+    put(tmp_path / "unread" / "data.yaml", "train: nowhere\nnames: [bird]\n")
+    put_picture(tmp_path / "unread" / "images" / "val" / "d.jpg", 3)
+    (tmp_path / "old" / "sky" / "round").symlink_to(tmp_path)
+    with caplog.at_level(logging.INFO):
+        assert _names(tmp_path) == ["c.jpg", "train-0.jpg", "train-1.jpg", "a.jpg", "b.JPG"]
+    assert f"{tmp_path}: 2 pictures of 1 data sets, 3 without labels" in caplog.text
+    assert "unread: is left out, as no split of it can be read" in caplog.text
+
+
 def test_several_paths_are_joined_and_each_file_taken_once(tmp_path: Path) -> None:
     folder, data_set = _folder(tmp_path / "folder"), _coco(tmp_path / "set", {"train": 2})
     (tmp_path / "folder" / "again.jpg").symlink_to(data_set / "images" / "train" / "train-0.jpg")
@@ -77,8 +92,8 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path, caplog: pytes
         dataset = open_unlabelled([tmp_path / "folder", data_set])
     assert len(dataset) == 3
     assert [finding.rule for finding in dataset.skipped] == ["picture-unreadable", "picture-missing"]
-    assert "folder: 2 pictures of a folder without labels" in caplog.text
-    assert "set: 1 pictures of 1 data set" in caplog.text
+    assert "folder: 0 pictures of 0 data sets, 2 without labels" in caplog.text
+    assert "set: 1 pictures of 1 data sets, 0 without labels" in caplog.text
 
 
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:

@@ -90,3 +90,27 @@ def test_scores_lowered_twice_are_seen() -> None:
 def test_nothing_is_the_same_as_nothing() -> None:
     boxes, scores = np.zeros((3, 4), np.float32), np.zeros((3, 2), np.float32)
     assert _same(boxes, scores, _found(boxes, scores, _RULE))
+
+
+def test_the_last_candidate_that_the_graph_looks_at_may_be_another_one() -> None:
+    # Far apart, so that nothing is lowered: of 40 boxes the graph looks at 30, and around the 30th four scores tie.
+    left = np.arange(40, dtype=np.float32)[:, None] * 20
+    boxes = np.concatenate([left, np.zeros_like(left), left + 10, np.full_like(left, 10)], axis=1)
+    scores = np.linspace(0.9, 0.1, 40, dtype=np.float32)
+    scores[28:32] = scores[28]
+
+    def same(of_graph: list[int]) -> bool:
+        found = Detections(
+            boxes_xyxy=boxes[of_graph],
+            scores=scores[of_graph],
+            labels=np.zeros(len(of_graph), np.int64),
+            class_names=("a",),
+        )
+        return same_lowered(
+            boxes, scores[:, None], found, rule=_RULE, most=30, box_tolerance=0.05, score_tolerance=1e-4
+        )
+
+    assert same([*range(30)])
+    assert same([*range(28), 30, 31])
+    assert not same([*range(27), 28, 29, 30])  # one is missing that was ahead of them
+    assert not same([*range(28), 28, 32])  # one is there that was behind them

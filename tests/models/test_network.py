@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -26,11 +27,17 @@ def _images(batch: int, size_hw: tuple[int, int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_config_survives_yaml(name: str) -> None:
+def test_config_survives_as_plain_values(name: str) -> None:
     chosen = zoo.config(name, CLASSES)
-    read = config.parse(DetectorConfig, config.load_yaml(config.dump(chosen), source="test"))
+    read = config.parse(DetectorConfig, json.loads(json.dumps(config.plain(chosen))))
     assert read == chosen
     assert hash(read) == hash(chosen)
+
+
+def test_config_survives_yaml_and_builds_the_same() -> None:
+    chosen = zoo.config("yolor-elan-1-1", CLASSES)
+    read = config.parse(DetectorConfig, config.load_yaml(config.dump(chosen), source="test"))
+    assert read == chosen
     with torch.device("meta"):
         first, second = chosen.build().state_dict(), read.build().state_dict()
     assert {key: value.shape for key, value in first.items()} == {key: value.shape for key, value in second.items()}

@@ -152,7 +152,7 @@ def test_two_calls_give_the_same_bits() -> None:
 def test_positives_are_counted_over_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     targets, predictions = random_targets(6, [6], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
     alone = YOLOR.build()(predictions, targets)
-    monkeypatch.setattr(module, "mean_over_processes", lambda value: value * 4)
+    monkeypatch.setattr(module, "shared_divisor", lambda value: value * 4)
     among_others = YOLOR.build()(predictions, targets)
     for name in ("box", "class"):
         assert among_others[name].item() == pytest.approx(alone[name].item() / 4)

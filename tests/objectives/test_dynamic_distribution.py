@@ -106,7 +106,7 @@ def test_the_divisor_of_the_classes_is_a_mean_over_the_processes(monkeypatch: py
     targets, predictions = random_targets(6, [6], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
     objective = DynamicDistributionObjectiveConfig().build()
     alone = objective(predictions, targets)
-    monkeypatch.setattr(module, "mean_over_processes", lambda value: value * 4)
+    monkeypatch.setattr(module, "shared_divisor", lambda value: value * 4)
     among_others = objective(predictions, targets)
     assert among_others["class"].item() == pytest.approx(alone["class"].item() / 4)
 

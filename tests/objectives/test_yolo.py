@@ -355,7 +355,7 @@ def test_the_divisor_is_the_mean_over_the_processes(monkeypatch: pytest.MonkeyPa
     targets, predictions = random_targets(6, [6], size_hw=SIZE_HW, classes=CLASSES), _predictions(1)
     objective = YoloObjectiveConfig.paddle().build()
     alone = objective(predictions, targets)
-    monkeypatch.setattr(module, "mean_over_processes", lambda value: value * 4)
+    monkeypatch.setattr(module, "shared_divisor", lambda value: value * 4)
     among_others = objective(predictions, targets)
     for name, loss in alone.items():
         assert among_others[name].item() == pytest.approx(loss.item() / 4)

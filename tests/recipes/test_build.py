@@ -71,7 +71,8 @@ def test_a_compiled_network_is_one_graph_with_the_same_losses_and_names(monkeypa
     losses, gradients, names = [], [], []
     for compiled in (False, True):
         torch.manual_seed(0)
-        training = build_training(_run(f"runtime.compile={str(compiled).lower()}"), cpu_runtime(), batches=1)
+        run = _run(f"runtime.compile={str(compiled).lower()}", "model.backbone.units=[1, 1, 1]")
+        training = build_training(run, cpu_runtime(), batches=1)
         found = training.task.train()(cpu_runtime().bring(random_batch()))
         torch.stack(list(found.values())).sum().backward()
         assert (training.task.network._compiled_call_impl is not None) == compiled

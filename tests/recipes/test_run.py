@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +16,34 @@ from sanderling.training.optimizer import AdamWConfig, SgdConfig
 from sanderling.training.schedule import MultiStepSchedule
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ["nanodet-debug", "ppyolo-tiny-published", "ssdlite-mobiledet-cpu-published"])
 def test_a_run_survives_its_file(tmp_path: Path, name: str) -> None:
     run = named(name).with_data(path="data/birds", val=None)
     path = tmp_path / "run.yaml"
     path.write_text(config.dump(run), encoding="utf-8")
     assert read_run(path) == run
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_run_survives_as_plain_values(name: str) -> None:
+    run = named(name)
+    assert config.parse(Run, json.loads(json.dumps(config.plain(run)))) == run
+
+
+def test_yaml_keeps_every_value_of_every_run() -> None:
+    values = [*{repr(value): value for name in names() for value in _values(config.plain(named(name)))}.values()]
+    assert len(values) > 100
+    read = config.load_yaml(config.dump_yaml(values), source="test")
+    assert [(type(value), value) for value in read] == [(type(value), value) for value in values]
+
+
+def _values(plain: Any) -> Iterator[Any]:
+    """Everything in nested values that has no parts."""
+    if isinstance(plain, dict | list):
+        for inner in plain.values() if isinstance(plain, dict) else plain:
+            yield from _values(inner)
+    else:
+        yield plain
 
 
 def test_what_is_optional_survives_too(tmp_path: Path) -> None:

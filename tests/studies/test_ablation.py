@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from sanderling import config
 from sanderling.errors import UsageError
 from sanderling.recipes.named import named
 from sanderling.structures.artefact import MatrixNms
@@ -40,6 +41,40 @@ def test_rows_of_a_published_ladder_are_known_also_where_several_are_one_step() 
     assert "PaddleDetection" in found.source
     alone = plan_ablation(small, ["spp"], mode="single", seeds=1)
     assert alone.source == ""
+
+
+def test_a_baseline_of_ones_own_beside_published_figures_is_told() -> None:
+    small = named("ppyolo-small")
+    elsewhere = dataclasses.replace(
+        small.with_data(path="birds/"), seed=3, model=small.model.with_classes(("wren",)), trackers=()
+    )
+    assert plan_ablation(elsewhere, ["resnet-dcn"], mode="ladder", seeds=1).baseline_changes == ()
+    other = config.override(elsewhere, ["batch=4", "model.neck.channels=48"])
+    changes = plan_ablation(other, ["resnet-dcn"], mode="ladder", seeds=1).baseline_changes
+    assert set(changes) == {"batch=4", "model.neck.channels=48"}
+    # Nothing published stands beside these.
+    assert plan_ablation(other, ["mixup"], mode="ladder", seeds=1).baseline_changes == ()
+    assert plan_ablation(dataclasses.replace(RUN, batch=4), ["no-flip"], mode="ladder", seeds=1).baseline_changes == ()
+
+
+@pytest.mark.parametrize(
+    ("switch", "key"),
+    [
+        ("seed=5", "seed from 0 to 5"),
+        ("data.val=null", "data.val from 'val' to None"),
+        ("batch=8,data.path=elsewhere", "data.path from '' to 'elsewhere'"),
+        ("data={path: elsewhere}", "data.path from '' to 'elsewhere'"),
+        ("model.class_names=[a]", "model.class_names from"),
+    ],
+)
+def test_what_all_steps_share_is_no_step(switch: str, key: str) -> None:
+    with pytest.raises(UsageError, match=rf"changes {key}.*which all steps of an ablation share; .*--set"):
+        plan_ablation(RUN, ["no-flip", switch], mode="ladder", seeds=1)
+
+
+def test_other_pictures_to_learn_from_are_a_step() -> None:
+    found = plan_ablation(RUN, ["data.train=more"], mode="ladder", seeds=1)
+    assert found.steps[1].run.data.train == "more"
 
 
 def test_what_only_decodes_otherwise_uses_the_weights_below_it() -> None:
@@ -90,3 +125,9 @@ def test_names_fit_a_file_system(name: str, file: str) -> None:
 def test_what_makes_no_sense_is_refused(switches: list[str], mode: str, seeds: int, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         plan_ablation(RUN, switches, mode=mode, seeds=seeds)
+
+
+@pytest.mark.parametrize("minutes", [-1.0, 0.0, float("nan"), float("inf")])
+def test_no_time_is_refused(minutes: float) -> None:
+    with pytest.raises(UsageError, match=rf"minutes = {minutes:g}: a number above 0"):
+        plan_ablation(RUN, ["no-flip"], mode="ladder", seeds=1, minutes=minutes)

@@ -38,6 +38,22 @@ def test_steps_that_need_a_file_are_left_to_the_user() -> None:
     assert (PPYOLO.steps[0], PPYOLO.steps[-1]) == ("resnet-dcn", "spp")
 
 
+def test_some_rows_have_all_that_lies_between() -> None:
+    steps = [*PPYOLO.steps, "weights=a.safetensors", "double-schedule"]
+    assert PPYOLO.joined(steps, [row.letter for row in PPYOLO.rows]) == steps
+    first, last = PPYOLO.joined(steps, ["K", "I", "A"])
+    assert parts(first) == [name for step in PPYOLO.steps for name in parts(step)]
+    assert last == "weights=a.safetensors,double-schedule"
+    assert PPYOLO.joined(steps, ["B"]) == ["resnet-dcn"]
+    # Also where several rows come as one step, and with one that is in no table.
+    assert PPYOLO.joined(["resnet-dcn", "iou-loss,large-batch,ema,drop-block", "spp"], ["D"]) == [
+        "resnet-dcn,iou-loss,large-batch,ema,drop-block"
+    ]
+    for letter in ("J", "X"):
+        with pytest.raises(UsageError, match=rf"rows: '{letter}' is not among the steps; the ladder 'ppyolo' has A, B"):
+            PPYOLO.joined(PPYOLO.steps, ["A", letter])
+
+
 def test_ladders_by_name_and_by_what_they_begin_with() -> None:
     assert ladder("ppyolo") is PPYOLO
     assert ladder_of("ppyolo-small") is PPYOLO

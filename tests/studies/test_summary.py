@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_means_spreads_and_differences_seed_by_seed() -> None:
     assert first.delta.spread == pytest.approx(np.std([0.05, 0.06], ddof=1))
     assert first.ap50.mean == pytest.approx(0.54)
     assert (second.ap, second.delta) == (Figure(mean=None, spread=None),) * 2
-    assert (second.runs, second.epochs, second.minutes) == (1, None, None)
+    assert (second.runs, second.epochs, second.minutes) == (1, 30, None), "its weights are those of the step below"
     assert [row.parameters for row in (baseline, first, second)] == [1000, 2000, 3000]
 
 
@@ -87,6 +88,20 @@ def test_the_table_shows_what_there_is() -> None:
     assert rows[1]["MACs, M"] == 4
     assert "to the row above" in full.note
     assert "published: the paper" in full.note
+
+
+def test_the_note_tells_how_epochs_were_chosen_and_whose_the_baseline_is() -> None:
+    def note(letters: str, **changes: Any) -> str:
+        ablation = dataclasses.replace(_ablation(letters=letters), **changes)
+        return ablation_table(ablation, summarise(ablation, _results(), COSTS)).note
+
+    assert "epochs" not in note("AB ")
+    assert "another one" not in note("AB ")
+    assert "fit into 2.5 minutes, told by timing 5; a step that came within 20%" in note("   ", minutes=2.5)
+    changed = note("AB ", baseline_changes=tuple(f"augment.{name}=1" for name in "abcdefgh"))
+    assert "published: the paper; and not for our baseline, which is another one: augment.a=1, " in changed
+    assert changed.endswith("augment.f=1 and 2 more")
+    assert "another one" not in note("   ", baseline_changes=("batch=4",))
 
 
 def test_costs_are_of_each_steps_network() -> None:

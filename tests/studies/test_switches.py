@@ -19,7 +19,6 @@ from sanderling.errors import UsageError
 from sanderling.models.backbones.resnet import ResNetConfig
 from sanderling.recipes.named import named
 from sanderling.recipes.run import Run
-from sanderling.studies.results import differences
 from sanderling.studies.switches import SWITCHES, Switch, apply_switches, kind_of, listed, parts
 from sanderling.training.optimizer import SgdConfig
 
@@ -42,7 +41,7 @@ def _on_resnet(variant: Any) -> Run:
 
 
 def _changed(before: Run, after: Run) -> dict[str, Any]:
-    return {key: new for key, _, new in differences(config.plain(before), config.plain(after))}
+    return {key: new for key, _, new in config.differences(config.plain(before), config.plain(after))}
 
 
 def _iou(form: str) -> dict[str, Any]:

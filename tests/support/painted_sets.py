@@ -86,16 +86,25 @@ def colour_of(label: int) -> tuple[int, int, int]:
 def painted_labels(image: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Which box each pixel of a uint8 HxWx3 picture belongs to, int64 HxW; -1 for none."""
     inside = image[:, :, 0] >= 128
-    red = image[:, :, 0].astype(np.float64)
-    digits = np.rint(image[:, :, 1:] / np.maximum(red, 1)[:, :, None] * 255 / STEP).astype(np.int64)
-    return np.where(inside, digits[:, :, 0] * LEVELS + digits[:, :, 1], -1)
+    colours = image[inside].astype(np.float64)
+    digits = np.rint(colours[:, 1:] / colours[:, :1] * 255 / STEP).astype(np.int64)
+    labels = np.full(inside.shape, -1, np.int64)
+    labels[inside] = digits[:, 0] * LEVELS + digits[:, 1]
+    return labels
 
 
 def painted_boxes(image: NDArray[np.uint8]) -> Mapping[int, tuple[int, int, int, int]]:
     """The boxes that the pixels of a uint8 HxWx3 picture show: label to left, top, right, bottom."""
     labels = painted_labels(image)
-    found = {}
-    for label in np.unique(labels[labels >= 0]).tolist():
-        rows, columns = np.nonzero(labels == label)
-        found[label] = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-    return found
+    rows, columns = np.nonzero(labels >= 0)
+    labels = labels[rows, columns]
+    # All pixels of a box side by side.
+    order = np.argsort(labels, kind="stable")
+    rows, columns, labels = rows[order], columns[order], labels[order]
+    first = np.flatnonzero(np.diff(labels, prepend=-1))
+    if not len(first):
+        return {}
+    low = [np.minimum.reduceat(places, first) for places in (columns, rows)]
+    high = [np.maximum.reduceat(places, first) + 1 for places in (columns, rows)]
+    sides = np.stack([*low, *high], axis=1).tolist()
+    return {label: tuple(box) for label, box in zip(labels[first].tolist(), sides, strict=True)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 
@@ -69,7 +70,9 @@ def test_two_accumulated_batches_are_one_of_double_size() -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ppyolo-debug"])
+@pytest.mark.parametrize(
+    "name", ["ppyolo-debug", "nanodet-debug", "nanodet-plus-debug", "fcos-debug", "ssdlite-debug", "yolov7-tiny-debug"]
+)
 @pytest.mark.parametrize("parts", [2, 3])
 def test_accumulated_batches_of_a_detector_are_the_joined_batch(name: str, parts: int) -> None:
     whole = random_batch(6, seed=1, boxes=5)
@@ -104,6 +107,27 @@ class _Still(DetectionTask):
     def train(self, mode: bool = True) -> _Still:
         super().train(False)
         return self
+
+
+def test_looking_at_accumulated_batches_leaves_no_trace() -> None:
+    """BatchNorm follows each batch once, and what is drawn is drawn as it would be without."""
+    batches = [random_batch(2, seed=seed) for seed in range(2)]
+    torch.manual_seed(0)
+    network = zoo.config("ppyolo-debug", ("a", "b")).build()
+    # Blocks are dropped at random.
+    task = DetectionTask(network, DetectionTaskConfig(objective=objective_of(network.config)))
+    task.means_over_pictures = False
+    reference = copy.deepcopy(task).train()
+    _fit(training_of(task, lr=0.0, epochs=1, steps_per_epoch=1), batches, epochs=1, accumulate=2)
+    drawn = torch.rand(3)
+    torch.manual_seed(0)
+    for batch in batches:
+        reference(batch)
+    assert torch.equal(torch.rand(3), drawn)
+    counted = {key: value for key, value in task.network.state_dict().items() if "running" in key or "tracked" in key}
+    assert len(counted) > 20
+    for key, value in counted.items():
+        torch.testing.assert_close(value, reference.network.state_dict()[key], rtol=1e-4, atol=1e-6)
 
 
 def test_a_last_group_of_fewer_batches_is_a_step_with_their_mean() -> None:

@@ -38,6 +38,16 @@ def test_automatic_values_are_decided(
     assert resolved.resolved() == resolved
 
 
+def test_a_process_knows_how_many_are_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert (Runtime(CPU).world, Runtime(CPU).local_world) == (1, 1)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert Runtime(CPU).local_world == 8  # whoever started them did not say that there are more machines
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert (Runtime(CPU).world, Runtime(CPU).local_world) == (8, 2)
+
+
 @pytest.mark.usefixtures("no_gpu")
 def test_what_is_given_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")

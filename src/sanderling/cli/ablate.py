@@ -27,6 +27,9 @@ def ablate(
     ladder: Annotated[
         str | None, typer.Option(metavar="ppyolo", help="The steps of a published table, before --switch.")
     ] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option(metavar="A,I,K", help="Of the ladder only these, each with all up to it.")
+    ] = None,
     mode: Annotated[
         str, typer.Option(metavar="ladder|single", help="Each step on top of the last, or alone on the baseline.")
     ] = "ladder",
@@ -43,6 +46,7 @@ def ablate(
     threads: options.Threads = None,
     ray: Annotated[bool, typer.Option("--ray", help="Train many at once, through Ray.")] = False,
     latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure the exported networks.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the steps and the time they take; stop.")] = False,
     output: options.Output = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Train again what was trained otherwise.")] = False,
     json: options.Json = None,
@@ -65,17 +69,24 @@ def ablate(
 
     The last one is PP-YOLO's table A to K at a processor's size, with the
     published figures beside: --ladder ppyolo stands for rows A to I, and J
-    needs weights that you give.
+    needs weights (see: sanderling weights distill --help). --rows A,I,K
+    measures only these three, each with all switches up to it.
 
-    The same command on the same -o goes on where it was stopped.
+    --minutes times each step first; one that is about as fast as the step it
+    is compared with gets as many epochs. --dry-run tells the steps, what each
+    changes and how long all of it takes.
+
+    The same command on the same -o goes on where it was stopped, also with
+    more steps or seeds. Results whose data or weights have changed are refused
+    until --overwrite.
 
     Writes a folder, runs/ablate/NAME without -o: a folder for every run,
     ablation.json, .md, .csv, .png and .html. With --ray all machines need
     that folder and the data set under the same path.
 
     Exit codes: 0 done, 1 some runs failed, 2 wrong use, 3 data, 4 a step's
-    network cannot be built, 7 the extra [train] or [ray] is not installed,
-    130 interrupted.
+    network cannot be built or its weights do not fit, 6 Ray does not start,
+    7 the extra [train] or [ray] is not installed, 130 interrupted.
     """
     from sanderling.commands.ablate import ablate as measure
     from sanderling.commands.ablate import list_switches as switch_names
@@ -95,6 +106,7 @@ def ablate(
         data_format=data_format,
         switches=switches or (),
         ladder=ladder,
+        rows=options.separate(rows) or (),
         mode=mode,
         seeds=seeds,
         epochs=epochs,
@@ -107,11 +119,14 @@ def ablate(
         assignments=assignments or (),
         ray=ray,
         latency=latency,
+        dry_run=dry_run,
         output=output,
         overwrite=overwrite,
     )
-    if printing.for_people({"folder": str(outcome.folder), **outcome.plain}, json):
+    folder = None if outcome.folder is None else str(outcome.folder)
+    if printing.for_people({"folder": folder, **outcome.plain}, json):
         printing.show(outcome.table)
-        printing.say(f"study: {outcome.folder}")
+        if folder is not None:
+            printing.say(f"study: {folder}")
     if outcome.failed:
         raise typer.Exit(1)

@@ -150,7 +150,9 @@ def anchors(
     path: options.DataSet,
     *,
     imgsz: options.ImageSize = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with a model's own anchors.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Compare with its anchors: a name, run or weights file.")
+    ] = None,
     count: Annotated[
         int | None, typer.Option(metavar="N", help="How many; else as many as the model has, or 9.")
     ] = None,
@@ -169,10 +171,12 @@ def anchors(
     Examples:
         sanderling data anchors birds/ --imgsz 320
         sanderling data anchors birds/ --imgsz 320 --model yolov3-tiny --json -
+        sanderling data anchors birds/ --model runs/train/yolov3-tiny
 
     Writes only what --json names.
 
-    Exit codes: 0 fitted, 2 wrong use, 3 data, 7 --model needs torch.
+    Exit codes: 0 fitted, 2 wrong use, 3 data, 4 --model cannot be read,
+    7 --model needs torch.
     """
     from sanderling.commands.anchors import anchors as fit
 

@@ -58,6 +58,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """Torch is not imported to ask: its errors are told by name, and the processor's by their words."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 

@@ -12,32 +12,47 @@ if TYPE_CHECKING:
     from sanderling.reporting.tables import Table
 
 
-def models(context: typer.Context, *, json: options.Json = None) -> None:
-    """List the detectors of the zoo.
+def models(
+    context: typer.Context,
+    *,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="Those that train models in another way than the default.")
+    ] = False,
+    json: options.Json = None,
+) -> None:
+    """List the detectors of the zoo, or the recipes.
 
     Parameters and multiply-adds are counted as their authors counted them, at
-    the input size.
+    the input size. Where a verb takes a recipe, a model's name is the default
+    one for it; --recipes lists the others: MODEL-published for what its authors
+    did, and ppyolo-small.
 
     Examples:
         sanderling models
         sanderling models --json -
+        sanderling models --recipes
         sanderling models show nanodet-m
 
-    Exit codes: 0 listed, 2 wrong use.
+    Exit codes: 0 listed, 2 wrong use, 7 --recipes needs the extra [train].
     """
     if context.invoked_subcommand is not None:
         return
-    from sanderling.commands.models import list_models
+    from sanderling.commands.models import list_models, list_recipes
 
-    found = list_models()
-    if printing.for_people(found, json):
+    found = list_recipes() if recipes else list_models()
+    if not printing.for_people(found, json):
+        return
+    if recipes:
+        printing.show(_recipes(found))
+    else:
         from sanderling.reporting.tables import models_table
 
         printing.show(models_table(found))
+        printing.say("each can be trained by its name; further recipes: sanderling models --recipes")
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the zoo, a weights file or a run folder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model or recipe, a run or a weights file.")],
     *,
     json: options.Json = None,
 ) -> None:
@@ -58,6 +73,26 @@ def show(
     if printing.for_people(model, json):
         printing.show(_stages(model))
         printing.show(_facts(model))
+
+
+def _recipes(found: list[dict[str, Any]]) -> Table:
+    from sanderling.reporting.tables import Column, Table, size_text
+
+    return Table(
+        title="Recipes",
+        columns=(
+            Column(name="name"),
+            Column(name="input"),
+            Column(name="epochs", kind="whole"),
+            Column(name="batch", kind="whole"),
+            Column(name="about"),
+        ),
+        rows=tuple(
+            (entry["name"], size_text(entry["input"]), entry["epochs"], entry["batch"], entry["about"])
+            for entry in found
+        ),
+        note="names for train, data preview, ablate and weights distill",
+    )
 
 
 def _stages(model: dict[str, Any]) -> Table:

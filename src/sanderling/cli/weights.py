@@ -66,10 +66,14 @@ def import_(
 
 
 def distill(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or the run.yaml of a training.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, a recipe or the run.yaml of a training.")],
     *,
     pictures: Annotated[list[Path], typer.Option(metavar="PATH", help="Data set, folder or picture; repeatable.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write.")],
+    switches: Annotated[
+        list[str] | None,
+        typer.Option("--switch", metavar="NAME", help="Of `ablate`, for another backbone; repeatable."),
+    ] = None,
     teacher: Annotated[
         str | None, typer.Option(metavar="NAME", help="efficientnet-lite0, -lite1, -lite2, or of timm; else -lite2.")
     ] = None,
@@ -77,7 +81,7 @@ def distill(
     minutes: Annotated[float | None, typer.Option(metavar="M", help="As many epochs as fit into them.")] = None,
     imgsz: options.ImageSize = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same weights.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Same seed and epochs, same weights.")] = None,
     device: options.Device = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that load pictures.")] = None,
     threads: options.Threads = None,
@@ -101,6 +105,13 @@ def distill(
             --teacher efficientnet-lite0 --minutes 10 -o b.safetensors
         sanderling train nanodet-m --data birds/ --weights b.safetensors
 
+    The backbone of a step of `ablate` is that of its RUN with the same
+    --switch; for rows J and K of PP-YOLO's ladder:
+        sanderling weights distill ppyolo-small --switch resnet-dcn
+            --pictures birds/ --minutes 10 -o b.safetensors
+        sanderling ablate --ladder ppyolo --data birds/
+            --switch weights=b.safetensors --switch double-schedule
+
     Writes the file that -o names, and beside it a folder of the same name with
     run.yaml, metrics.jsonl and the state that --resume goes on from.
 
@@ -114,6 +125,7 @@ def distill(
         model,
         pictures=pictures,
         output=output,
+        switches=switches or (),
         teacher=teacher,
         epochs=epochs,
         minutes=minutes,

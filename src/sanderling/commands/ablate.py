@@ -10,22 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sanderling import config
 from sanderling.commands.folders import output_folder
 from sanderling.commands.open_detector import require_torch
 from sanderling.commands.train_plan import TrainWishes, planned
 from sanderling.errors import SanderlingError, UsageError
 
 if TYPE_CHECKING:
+    from sanderling.analysis.cost import Cost
     from sanderling.recipes.run import Run
     from sanderling.reporting.tables import Table
     from sanderling.studies.ablation import Ablation
     from sanderling.studies.machines import Job, Machines, Trained
     from sanderling.studies.series import Results, Series
     from sanderling.studies.summary import Latency
+    from sanderling.training.runtime import RuntimeConfig
 
 logger = logging.getLogger(__name__)
 
 _ROUNDS = 50
+_STUDY = "ablation.json"
+_INPUTS = "inputs.json"
+"""In a run's folder: digests of the files that it began with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +39,14 @@ class AblationOutcome:
     """What an ablation gave.
 
     Attributes:
-        folder: with a folder for every run, and `ablation.json`, `.md`, `.csv`, `.png` and `.html`.
-        table: the rows for people.
-        plain: the content of `ablation.json`.
+        folder: with a folder for every run, and `ablation.json`, `.md`, `.csv`, `.png` and `.html`; None after a dry
+            run.
+        table: the rows for people; of a dry run, the steps.
+        plain: the content of `ablation.json`, or of the plan.
         failed: runs that failed, each with its reason.
     """
 
-    folder: Path
+    folder: Path | None
     table: Table
     plain: dict[str, Any]
     failed: tuple[str, ...]
@@ -52,6 +59,7 @@ def ablate(
     data_format: str | None = None,
     switches: Sequence[str] = (),
     ladder: str | None = None,
+    rows: Sequence[str] = (),
     mode: str = "ladder",
     seeds: int = 3,
     epochs: int | None = None,
@@ -64,13 +72,15 @@ def ablate(
     assignments: Sequence[str] = (),
     ray: bool = False,
     latency: bool = True,
+    dry_run: bool = False,
     output: str | Path | None = None,
     overwrite: bool = False,
 ) -> AblationOutcome:
     """Train a baseline and steps that each switch something on, with several seeds, and compare them.
 
     A step that changes nothing but the post-processing is not trained: it is measured with the weights of the step it
-    stands on. A study that was stopped goes on when it is started again on the same folder.
+    stands on. A study that was stopped goes on when it is started again on the same folder; so does one that gets
+    further steps or seeds.
 
     Args:
         run: the baseline: a model's name, a recipe's name or a `run.yaml`; by default the one the ladder begins with.
@@ -78,11 +88,13 @@ def ablate(
         data_format: coco, yolo or voc, where a folder holds several.
         switches: one text per step: names of switches or `key=value`, joined by commas.
         ladder: a published ladder, whose steps come before `switches`: `ppyolo`.
+        rows: letters of its rows that are measured, each with all switches up to it; all without.
         mode: `ladder`, each step on top of the one before; `single`, each alone on top of the baseline.
         seeds: trainings of each step, from the baseline's own seed on.
         epochs: of the baseline; the schedule follows.
         minutes: instead of epochs: wall time of a training, start and five validations included. Each step is timed
-            first and gets as many epochs as fit; one with twice the schedule gets twice the time.
+            first and gets as many epochs as fit, or as many as the step that it is compared with where the timings are
+            near; one with twice the schedule gets twice the epochs. This study keeps them, another may get others.
         batch: pictures of a batch of the baseline; a recipe's learning rate follows.
         imgsz: side of the network input, or height and width.
         device: `cpu`, `cuda`, `cuda:1`.
@@ -91,15 +103,19 @@ def ablate(
         assignments: `key=value` for any other value of the baseline.
         ray: train many at once, on the machines of a Ray cluster or on this one's processors. A training takes as many
             processors as it has threads and loaders (one without `threads` and `workers`), and a GPU where `device` is
-            `cuda`. All machines need the data set and `output` under the same path.
+            `cuda`, or where this machine has one and `device` says nothing. All machines need the data set and `output`
+            under the same path.
         latency: measure the exported networks of all steps in turns, at the end.
+        dry_run: check everything, tell the steps and stop.
         output: the study's folder, the same one to go on; `runs/ablate/NAME` by default.
         overwrite: train again what was trained otherwise in `output`; equal runs are kept.
 
     Raises:
-        UsageError: an unknown name, key or value, a switch that does not apply, or a result of another run.
+        UsageError: an unknown name, key or value, a switch that does not apply, a result of another run, or no time for
+            one epoch.
         DataError: the data set cannot be read.
-        ModelError: a step's network cannot be built.
+        ModelError: a step's network cannot be built, or the weights that it starts from do not fit.
+        RunError: Ray does not start.
         MissingDependencyError: torch, or Ray where it is asked for, is not installed.
 
     >>> ablate("nanodet-m", data="birds/", switches=["mixup", "crop"], mode="single").failed  # doctest: +SKIP
@@ -107,16 +123,15 @@ def ablate(
     """
     require_torch("an ablation")
     from sanderling.studies.ablation import plan_ablation
-    from sanderling.studies.ablation_report import ablation_plain, write_report, write_tables
     from sanderling.studies.ladders import ladder as published
-    from sanderling.studies.series import Series
-    from sanderling.studies.summary import ablation_table, costs_of, summarise
+    from sanderling.studies.plan import plan_plain, plan_table
+    from sanderling.studies.summary import costs_of
 
     if epochs is not None and minutes is not None:
         raise UsageError(f"epochs = {epochs} and minutes = {minutes:g}: give one of the two")
-    if minutes is not None and not minutes > 0:
-        raise UsageError(f"minutes = {minutes:g}: more than 0 is expected")
     chosen = None if ladder is None else published(ladder)
+    if rows and (chosen is None or mode != "ladder"):
+        raise UsageError(f"rows = {','.join(rows)}: are those of a ladder, each on top of the last; name it: --ladder")
     if run is None and chosen is None:
         raise UsageError("no RUN is named; name a model, a recipe or a run.yaml, or a published ladder with --ladder")
     if ray:
@@ -128,25 +143,50 @@ def ablate(
         epochs=epochs,
         batch=batch,
         imgsz=imgsz,
-        assignments=(*_machine(device=device, workers=workers, threads=threads), *assignments),
+        assignments=(
+            *config.assigned({"runtime.device": device, "runtime.workers": workers, "runtime.threads": threads}),
+            *assignments,
+        ),
     )
     baseline = _for_classes(planned(str(run) if run is not None or chosen is None else chosen.run, wishes))
     steps = [*(chosen.steps if chosen is not None else ()), *switches]
-    ablation = plan_ablation(baseline, steps, mode=mode, seeds=seeds)
-    costs = costs_of(ablation)
-    machines = _machines(baseline, ray=ray)
+    if chosen is not None and rows:
+        steps = chosen.joined(steps, rows)
+    ablation = plan_ablation(baseline, steps, mode=mode, seeds=seeds, minutes=minutes)
+    machines, costs = _machines(baseline, ray=ray), costs_of(ablation)
+    _check_weights(ablation)
+    if dry_run:
+        return AblationOutcome(folder=None, table=plan_table(ablation), plain=plan_plain(ablation), failed=())
     folder = _folder(baseline.model.name, None if output is None else Path(output).absolute(), overwrite)
+    return _measured(ablation, folder, costs=costs, machines=machines, latency=latency, overwrite=overwrite)
+
+
+def _measured(
+    ablation: Ablation, folder: Path, *, costs: Sequence[Cost], machines: Machines, latency: bool, overwrite: bool
+) -> AblationOutcome:
+    """Train and measure what is not done yet, and write tables and page."""
+    from sanderling.studies.ablation_report import ablation_plain, write_report, write_tables
+    from sanderling.studies.inputs import Inputs
+    from sanderling.studies.series import Series
+    from sanderling.studies.summary import ablation_table, summarise
+
     series = Series(
-        ablation=ablation, folder=folder, work=work, machines=machines, minutes=minutes, overwrite=overwrite
+        ablation=ablation, folder=folder, work=work, machines=machines, inputs=Inputs().of, overwrite=overwrite
     )
+    if not (folder / _STUDY).is_file():
+        # By this file the folder is known as a study that may be gone on with, also where it stops while it is timed.
+        write_tables(folder, ablation, summarise(ablation, {}, costs), {})
     logger.info("%s: %d steps, seeds %s", folder, len(ablation.steps), ", ".join(map(str, ablation.seeds)))
     results = series.run(
         lambda so_far: write_tables(folder, ablation, summarise(ablation, so_far, costs), so_far),
     )
-    latencies = _latencies(series, results) if latency else {}
-    rows = summarise(ablation, results, costs, latencies)
+    rows = summarise(ablation, results, costs)
+    # Whatever becomes of the latencies, the page is there.
+    write_report(folder, ablation, rows, results, _facts(ablation, latency=False))
+    if latency and (latencies := _latencies(series, results)):
+        rows = summarise(ablation, results, costs, latencies)
+        write_report(folder, ablation, rows, results, _facts(ablation, latency=True))
     write_tables(folder, ablation, rows, results)
-    write_report(folder, ablation, rows, results, _facts(baseline, ablation, minutes))
     return AblationOutcome(
         folder=folder,
         table=ablation_table(ablation, rows),
@@ -173,16 +213,19 @@ def work(job: Job) -> Trained:
     Raises:
         SanderlingError: what `train` or `val` may raise.
     """
-    from sanderling import config
     from sanderling.commands.train import train
     from sanderling.studies.machines import Trained
-    from sanderling.studies.results import write_whole
+    from sanderling.studies.results import write_json, write_whole
+    from sanderling.training.run_folder import RunFolder
 
     if job.weights_from is not None:
         return _evaluate(job, job.weights_from)
-    if _half_done(job):
+    if not job.anew and _half_done(job):
         outcome = train(job.folder, resume=True)
     else:
+        # In this order: what lies there is never taken for half of a training with these files.
+        RunFolder(job.folder).clear()
+        write_json(job.folder / _INPUTS, dict(job.inputs))
         file = job.folder.with_name(f"{job.folder.name}.yaml")
         write_whole(file, config.dump(job.run))
         outcome = train(file, output=job.folder, overwrite=True)
@@ -193,7 +236,6 @@ def work(job: Job) -> Trained:
 
 def _evaluate(job: Job, source: Path) -> Trained:
     """The same weights under another rule, kept as a run folder of its own."""
-    from sanderling import config
     from sanderling.commands.open_detector import find_weights, open_detector
     from sanderling.commands.val import open_split, val_with
     from sanderling.models.weights.safetensors_file import load_network, save_network
@@ -212,19 +254,31 @@ def _evaluate(job: Job, source: Path) -> Trained:
 
 
 def _half_done(job: Job) -> bool:
-    """Whether the folder holds an unfinished training of the same run."""
+    """Whether the folder holds an unfinished training of the same run on the same files."""
     from sanderling.recipes.run import read_run
     from sanderling.training.run_folder import RunFolder
 
-    folder = RunFolder(job.folder)
-    if not folder.run_file.is_file() or not folder.checkpoint.is_file():
+    folder, inputs = RunFolder(job.folder), job.folder / _INPUTS
+    if not all(file.is_file() for file in (folder.run_file, folder.checkpoint, inputs)):
         return False
     try:
         begun = read_run(folder.run_file)
+        runtime = _decided_as(begun.runtime, job.run.runtime)
     except UsageError:
+        # A damaged record, or a device that is not on this machine.
         return False
-    # What is automatic was decided when it began.
-    return dataclasses.replace(begun, runtime=job.run.runtime) == job.run
+    same_files = json.loads(inputs.read_text(encoding="utf-8")) == job.inputs
+    return same_files and dataclasses.replace(job.run, runtime=runtime) == begun
+
+
+def _decided_as(begun: RuntimeConfig, asked: RuntimeConfig) -> RuntimeConfig:
+    """What is asked of the machine, with what is automatic as it was decided when the training began."""
+    automatic = {
+        name: getattr(begun, name)
+        for name in ("device", "threads", "workers", "precision")
+        if getattr(asked, name) in ("auto", None)
+    }
+    return dataclasses.replace(asked, **automatic).resolved()
 
 
 def _for_classes(plan: Run) -> Run:
@@ -238,8 +292,13 @@ def _for_classes(plan: Run) -> Run:
     return dataclasses.replace(plan, model=plan.model.with_classes(train_set.class_names), trackers=())
 
 
-def _machine(**values: Any) -> list[str]:
-    return [f"runtime.{key}={json.dumps(value)}" for key, value in values.items() if value is not None]
+def _check_weights(ablation: Ablation) -> None:
+    """Refuse weights that do not fit before hours are spent on other steps."""
+    from sanderling.models.weights.start import start_from
+
+    for step in {(step.run.weights, step.run.model.backbone): step for step in ablation.steps}.values():
+        if step.run.weights is not None:
+            start_from(step.run.model.build(), Path(step.run.weights))
 
 
 def _machines(baseline: Run, *, ray: bool) -> Machines:
@@ -247,13 +306,20 @@ def _machines(baseline: Run, *, ray: bool) -> Machines:
 
     if not ray:
         return one_process
-    cpus = (baseline.runtime.threads or 1) + (baseline.runtime.workers or 0)
-    return on_ray(cpus=cpus, gpus=1 if baseline.runtime.device.startswith("cuda") else 0)
+    runtime = baseline.runtime
+    if runtime.device not in ("auto", "cpu", "cuda"):
+        raise UsageError(
+            f"device = {runtime.device!r}: Ray chooses the GPU of each training, which is the only one it sees; use "
+            "cuda, or cpu"
+        )
+    # Ray hides all GPUs from a task that does not ask for one.
+    on_gpu = runtime.device == "cuda" or (runtime.device == "auto" and runtime.resolved().device == "cuda")
+    return on_ray(cpus=(runtime.threads or 1) + (runtime.workers or 0), gpus=int(on_gpu))
 
 
 def _folder(name: str, output: Path | None, overwrite: bool) -> Path:
     """The study's folder; one that holds a study is gone on with."""
-    going_on = output is not None and (output / "ablation.json").is_file()
+    going_on = output is not None and (output / _STUDY).is_file()
     return output_folder("ablate", name, output, overwrite or going_on).absolute()
 
 
@@ -285,7 +351,11 @@ def _latencies(series: Series, results: Results) -> Mapping[int, Latency]:
             logger.warning("%s: no latency: %s", step.name, error)
     if not artefacts:
         return {}
-    measured = bench(list(artefacts.values()), threads=1, rounds=_ROUNDS, memory=False)
+    try:
+        measured = bench(list(artefacts.values()), threads=1, rounds=_ROUNDS, memory=False)
+    except SanderlingError as error:
+        logger.warning("no latencies: %s", error)
+        return {}
     timings = {place: result.timings for place, result in zip(artefacts, measured, strict=True)}
     return {
         place: Latency(
@@ -295,11 +365,13 @@ def _latencies(series: Series, results: Results) -> Mapping[int, Latency]:
     }
 
 
-def _facts(baseline: Run, ablation: Ablation, minutes: float | None) -> dict[str, str]:
+def _facts(ablation: Ablation, *, latency: bool) -> dict[str, str]:
     from sanderling.benchmark.machine import this_machine
 
+    baseline = ablation.steps[0].run
     height, width = baseline.model.picture.size_hw
     machine = this_machine()
+    minutes = ablation.minutes
     length = f"{baseline.loop.epochs} epochs" if minutes is None else f"{minutes:g} minutes, as many epochs as fit"
     return {
         "baseline": f"{baseline.model.name}, recipe {baseline.recipe}",
@@ -308,6 +380,6 @@ def _facts(baseline: Run, ablation: Ablation, minutes: float | None) -> dict[str
         "training": length,
         "steps": "each on top of the one before" if ablation.mode == "ladder" else "each alone on the baseline",
         "seeds": ", ".join(map(str, ablation.seeds)),
-        "latency": f"exported to ONNX, one thread, {_ROUNDS} rounds in turns, median",
+        "latency": f"exported to ONNX, one thread, {_ROUNDS} rounds in turns, median" if latency else "not measured",
         "machine": f"{machine.cpu}, {machine.cores} cores",
     }

@@ -130,7 +130,8 @@ def anchors(
         imgsz: side of the network input, or height and width; by default the model's own. With a model it is rounded
             up to its stride.
         seed: the same seed gives the same anchors.
-        model: a name of the zoo, to compare with its anchors and to deal the new ones to its levels; needs torch.
+        model: to compare with its anchors and to deal the new ones to its levels; needs torch. A name of the zoo or of
+            a recipe, a `run.yaml`, a run folder or a weights file.
         split: whose boxes.
         count: how many anchors; by default as many as the model has, else 9.
         resize: `letterbox` or `stretch`; by default the model's own, else letterbox.
@@ -140,6 +141,7 @@ def anchors(
         UsageError: no size is stated, an unknown model or split, a model without anchors, or a count that its levels
             cannot share.
         DataError: the data set cannot be read or has too few boxes.
+        ModelError: the model is a file that cannot be used.
         MissingDependencyError: a model is named and torch is not installed.
 
     >>> anchors("data/bccd", imgsz=320, seed=0, model="yolov3-tiny").setting  # doctest: +SKIP
@@ -201,24 +203,24 @@ def _own_anchors(model: str, *, imgsz: int | Sequence[int] | None, resize: str |
     require_torch("comparing with the anchors of a model")
     import torch
 
-    from sanderling.models import zoo
+    from sanderling.commands.models import config_of
     from sanderling.models.heads.ssd import SsdHead
     from sanderling.models.heads.yolo import YoloHead
     from sanderling.ops.tensor.ssd_anchors import ssd_priors
 
-    config = zoo.config(model)
+    config = config_of(model)
     # Only its structure is asked for.
     with torch.device("meta"):
         network = config.build()
     rule = picture_rule(config.picture, imgsz=imgsz, resize=resize, stride=network.stride)
     head = network.head
     if isinstance(head, YoloHead):
-        return _OwnAnchors(name=model, rule=rule, levels=head.anchors, takes_anchors=True)
+        return _OwnAnchors(name=config.name, rule=rule, levels=head.anchors, takes_anchors=True)
     if isinstance(head, SsdHead):
         # What it lays into the only cell of a level.
         priors = [ssd_priors(rule.size_hw, [(1, 1)], [level], device=torch.device("cpu")) for level in head.anchors]
         levels = tuple(tuple((width, height) for width, height in level[:, 2:].tolist()) for level in priors)
-        return _OwnAnchors(name=model, rule=rule, levels=levels, takes_anchors=False)
+        return _OwnAnchors(name=config.name, rule=rule, levels=levels, takes_anchors=False)
     raise UsageError(
         f"model = {model!r}: its head is of kind {config.head.kind!r} and has no anchors to compare with; name a model "
         "with a head of kind 'yolo' or 'ssd', or leave --model out"

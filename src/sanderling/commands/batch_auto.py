@@ -14,16 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sanderling.commands.batch_probe import DoesNotFitError, Probe, ProbeRequest, probe
-from sanderling.commands.memory_budget import (
-    Memory,
-    address_space_limit,
-    asked_memory,
-    available_memory,
-    budget,
-    in_words,
-)
+from sanderling.commands.memory_budget import asked_memory, budget
 from sanderling.commands.open_detector import require_torch
 from sanderling.errors import RunError, UsageError
+from sanderling.memory import Memory, address_space_limit, available_memory, in_words
 
 if TYPE_CHECKING:
     from sanderling.recipes.run import Run

@@ -41,6 +41,10 @@ _NO_MEMORY = (
     "can't start new thread",
     "failed to map segment",
     "out of memory",
+    "Insufficient memory",
+    "MemoryError",
+    # A loader that the system ended: it does so for want of memory, as C++ code does.
+    "was ended by SIG",
 )
 
 
@@ -122,7 +126,7 @@ def probe(request: ProbeRequest, batch: int) -> Probe:
 def measured(request: ProbeRequest, batch: int) -> Probe:
     """Measure in this process, once: what it holds at most cannot be taken back."""
     from sanderling.commands.open_detector import require_torch
-    from sanderling.commands.train import _keep, _loader, _with_data_sets
+    from sanderling.commands.train import keep_epoch, training_loader, with_data_sets
     from sanderling.commands.train_plan import on_this_machine, planned
     from sanderling.commands.validate import Validator
     from sanderling.recipes.build import build_training
@@ -137,13 +141,13 @@ def measured(request: ProbeRequest, batch: int) -> Probe:
     plan = planned(request.run, request.wishes)
     step = plan.batch * plan.loop.accumulate
     plan = on_this_machine(plan, device=request.device, workers=request.workers, threads=request.threads)
-    plan, train_set, val_set = _with_data_sets(plan)
+    plan, train_set, val_set = with_data_sets(plan)
     plan = _in_miniature(plan, batch)
     some = None if val_set is None else val_set.subset(range(min(_VALIDATED, len(val_set))))
     with (
         tempfile.TemporaryDirectory() as folder,
         Runtime(plan.runtime) as runtime,
-        _loader(plan, train_set, runtime) as loader,
+        training_loader(plan, train_set) as loader,
     ):
         on_gpu = runtime.device.type == "cuda"
         free = torch.cuda.mem_get_info(runtime.device)[0] if on_gpu else None
@@ -159,7 +163,7 @@ def measured(request: ProbeRequest, batch: int) -> Probe:
             runtime=runtime,
             seed=plan.seed,
             validate=None if some is None else Validator(some, runtime),
-            keep=lambda state, best: _keep(state, kept, best=best, runtime=runtime),
+            keep=lambda state, best: keep_epoch(state, kept, best=best, runtime=runtime),
         )
         own = own_memory()
         # The loader's processes are there until it closes.
@@ -212,9 +216,8 @@ def _in_miniature(plan: Run, batch: int) -> Run:
 
 def _cached(plan: Run, loader: TrainingLoader) -> int:
     """Bytes of decoded pictures that the whole epoch will keep in memory, of which these steps have seen little."""
-    if plan.runtime.cache is None or plan.runtime.cache.where != "ram" or loader._cache is None:
-        return 0
-    return os.fstat(loader._cache.descriptor).st_size
+    in_memory = plan.runtime.cache is not None and plan.runtime.cache.where == "ram"
+    return loader.cache_bytes if in_memory else 0
 
 
 class _FirstBatches:
@@ -250,8 +253,7 @@ def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dataclasses.asdict(measured(ProbeRequest(wishes=TrainWishes(**wishes), **values), asked["batch"]))
     except SanderlingError as error:
-        # Steps were too few to diverge: a worker died.
-        if isinstance(error, RunError):
+        if isinstance(error, RunError) and _speaks_of_memory(str(error)):
             return {"no_memory": str(error)}
         return {"error": type(error).__name__, "message": str(error)}
     except Exception as error:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.commands.folders import output_folder
 from sanderling.commands.open_detector import picture_rule, require_torch
+from sanderling.commands.train_plan import TrainWishes, planned
 from sanderling.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +31,24 @@ if TYPE_CHECKING:
     from sanderling.training.runtime import Runtime
 
 logger = logging.getLogger(__name__)
+
+_NO_BOXES, _UNTAUGHT = "there are no boxes", "nothing but the backbone learns or is kept"
+_IDLE: Mapping[str, str] = {
+    "augment.activation_cutout": _NO_BOXES,
+    "augment.crop": _NO_BOXES,
+    "augment.min_side": _NO_BOXES,
+    "augment.min_visible": _NO_BOXES,
+    "augment.stitcher": _NO_BOXES,
+    "loop.patience": "nothing is measured before the end",
+    "loop.validate_every": "nothing is measured before the end",
+    "model.auxiliary": _UNTAUGHT,
+    "model.class_names": _UNTAUGHT,
+    "model.head": _UNTAUGHT,
+    "model.neck": _UNTAUGHT,
+    "model.postprocess": _UNTAUGHT,
+    "runtime.sync_batchnorm": "it runs in one process",
+}
+"""Settings of a run that a distillation has no use for, and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +91,7 @@ def distill_backbone(
     *,
     pictures: Sequence[str | Path],
     output: str | Path,
+    switches: Sequence[str] = (),
     teacher: str | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
@@ -87,9 +108,11 @@ def distill_backbone(
     """Teach a detector's backbone to answer as a stronger classifier does, on pictures without labels.
 
     Args:
-        model: a name of the zoo, a `run.yaml` or run folder of a training, or a configuration: whose backbone it is.
-        pictures: data sets (their split `train`), folders of data sets, folders of pictures, pictures.
+        model: whose backbone it is: a name of the zoo or of a recipe, a `run.yaml` or run folder of a training, or a
+            configuration.
+        pictures: data sets (their split `train`), pictures, folders that hold any of them at any depth.
         output: the backbone's file, `*.safetensors`; the run's folder stands beside it under the same name.
+        switches: what is changed about the backbone before: steps of `ablate`, such as `resnet-dcn`.
         teacher: `efficientnet-lite0`, `-lite1`, `-lite2` (packages of weights; the last is the default), or a model of
             timm.
         epochs: of the whole distillation.
@@ -102,10 +125,11 @@ def distill_backbone(
         threads: threads on the processor.
         assignments: `key=value` for any other value of the run.
         resume: go on with the run in the folder beside `output`; other settings may be repeated and not changed.
-        overwrite: replace what is there.
+        overwrite: replace the file and the run of another distillation.
 
     Raises:
-        UsageError: an unknown name, key or value, or teacher and backbone are the same network.
+        UsageError: an unknown name, key or value, a setting or switch that would do nothing, teacher and backbone are
+            the same network, `output` is taken, or not one epoch fits into `minutes`.
         DataError: no picture.
         ModelError: the teacher's weights, or the run's state, cannot be used.
         RunError: the run diverged, or a loader died.
@@ -118,7 +142,7 @@ def distill_backbone(
 
     started = time.perf_counter()
     output = Path(output)
-    _check_wishes(output, epochs=epochs, minutes=minutes)
+    _check_wishes(output, epochs=epochs, minutes=minutes, assignments=assignments)
     stored = _stored(output) if resume else None
     wishes = {
         "teacher": teacher,
@@ -131,7 +155,8 @@ def distill_backbone(
         "runtime.workers": workers,
         "runtime.threads": threads,
     }
-    plan = config.override(_planned(model, stored, imgsz=imgsz), [*_assigned(wishes), *assignments])
+    asked = _planned(_detector(model, switches), stored, imgsz=imgsz)
+    plan = config.override(asked, [*config.assigned(wishes), *assignments])
     plan = dataclasses.replace(plan, runtime=plan.runtime.resolved())
     if stored is not None:
         _check_unchanged(stored, plan, output)
@@ -146,22 +171,25 @@ def _distill(plan: DistillationRun, output: Path, *, resume: bool, overwrite: bo
     from sanderling.data.augment import AugmentConfig
     from sanderling.training.checkpoint import load_checkpoint
     from sanderling.training.loop import fit
+    from sanderling.training.run_folder import RunFolder
     from sanderling.training.runtime import Runtime
 
+    if not resume:
+        _expect_free(output, overwrite=overwrite)
     learnt, held_back = _pictures(plan)
-    whole = dataclasses.replace(plan, augment=AugmentConfig.none())
+    # What is held back is seen once.
+    once = dataclasses.replace(plan.runtime, cache=None)
+    whole = dataclasses.replace(plan, augment=AugmentConfig.none(), runtime=once)
     with (
         Runtime(plan.runtime) as runtime,
         _loader(plan, learnt) as loader,
         contextlib.ExitStack() as opened,
     ):
         teacher = _teacher(plan, runtime)
-        folder = _run_folder(output, resume=resume, overwrite=overwrite)
-        if not resume:
-            if plan.minutes is not None:
-                after = -(-len(held_back) // plan.batch)
-                plan = _for_minutes(plan, teacher, loader, runtime, batches_after=after, started=started)
-            _write(plan, folder)
+        if not resume and plan.minutes is not None:
+            after = -(-len(held_back) // plan.batch)
+            plan = _for_minutes(plan, teacher, loader, runtime, batches_after=after, started=started)
+        folder = RunFolder(output.with_suffix("")) if resume else _new_folder(plan, output)
         task, training = build_distillation(plan, teacher, runtime, batches=len(loader))
         if resume and folder.checkpoint.is_file():
             load_checkpoint(folder.checkpoint, training)
@@ -196,11 +224,19 @@ def _distill(plan: DistillationRun, output: Path, *, resume: bool, overwrite: bo
     )
 
 
-def _check_wishes(output: Path, *, epochs: int | None, minutes: float | None) -> None:
+def _check_wishes(output: Path, *, epochs: int | None, minutes: float | None, assignments: Sequence[str]) -> None:
     if output.suffix != ".safetensors":
         raise UsageError(f"output = {str(output)!r}: a file name that ends in .safetensors is expected")
-    if epochs is not None and minutes is not None:
-        raise UsageError(f"epochs = {epochs} and minutes = {minutes:g}: give one of the two")
+    set_apart = {key.strip(): value for key, _, value in (text.partition("=") for text in assignments)}
+    length = {"epochs": set_apart.get("loop.epochs", epochs), "minutes": set_apart.get("minutes", minutes)}
+    if None not in length.values():
+        raise UsageError(f"epochs = {length['epochs']} and minutes = {length['minutes']}: give one of the two")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"minutes = {minutes:g}: a number above 0 is expected")
+    for key, value in set_apart.items():
+        why = next((why for idle, why in _IDLE.items() if f"{key}.".startswith(f"{idle}.")), None)
+        if why is not None:
+            raise UsageError(f"--set {key}={value}: does nothing in a distillation: {why}; leave it out")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("distillation runs in one process; start it without torchrun")
 
@@ -217,22 +253,26 @@ def _stored(output: Path) -> DistillationRun:
     return config.load(DistillationRun, file)
 
 
+def _detector(model: str | Path | DetectorConfig, switches: Sequence[str]) -> DetectorConfig:
+    """The detector whose backbone is wanted, with switches on as in an ablation of its run."""
+    from sanderling.models.network import DetectorConfig
+    from sanderling.recipes.fine_tune import fine_tune
+    from sanderling.studies.switches import apply_switches
+
+    run = fine_tune(model) if isinstance(model, DetectorConfig) else planned(str(model), TrainWishes())
+    for text in switches:
+        before, run = run, apply_switches(run, text)
+        if run.model.backbone == before.model.backbone:
+            raise UsageError(f"switch {text!r}: leaves the backbone as it is, and {_UNTAUGHT}; leave it out")
+    return run.model
+
+
 def _planned(
-    model: str | Path | DetectorConfig, stored: DistillationRun | None, *, imgsz: int | Sequence[int] | None
+    detector: DetectorConfig, stored: DistillationRun | None, *, imgsz: int | Sequence[int] | None
 ) -> DistillationRun:
     """The run with its defaults, or as it was stored, for a detector and a size."""
     from sanderling.compression.distillation_run import SIZE, DistillationRun
-    from sanderling.models import zoo
-    from sanderling.models.network import DetectorConfig
-    from sanderling.recipes.run import read_run
 
-    if isinstance(model, DetectorConfig):
-        detector = model
-    elif str(model) not in zoo.names() and (Path(model).is_dir() or Path(model).suffix in (".yaml", ".yml")):
-        path = Path(model)
-        detector = read_run(path / "run.yaml" if path.is_dir() else path).model
-    else:
-        detector = zoo.config(str(model))
     if stored is not None and imgsz is None:
         return dataclasses.replace(stored, model=dataclasses.replace(detector, picture=stored.model.picture))
     size = SIZE if imgsz is None else imgsz
@@ -246,13 +286,12 @@ def _check_unchanged(stored: DistillationRun, asked: DistillationRun, output: Pa
     """A resumed run goes on as it was started, if on other hardware; the command that started it may be repeated."""
     from sanderling import config
 
-    for name in (field.name for field in dataclasses.fields(stored) if field.name != "runtime"):
-        ours, theirs = getattr(stored, name), getattr(asked, name)
-        if ours != theirs:
-            raise UsageError(
-                f"{output.with_suffix('')}: a resumed run goes on as its run.yaml says; {name} is "
-                f"{config.plain(ours)!r} there and {config.plain(theirs)!r} is asked for"
-            )
+    there = dataclasses.replace(stored, runtime=asked.runtime)
+    for key, ours, theirs in config.differences(config.plain(there), config.plain(asked)):
+        raise UsageError(
+            f"{output.with_suffix('')}: a resumed run goes on as its run.yaml says; {key} is {ours!r} there and "
+            f"{theirs!r} is asked for"
+        )
 
 
 def _check_pair(plan: DistillationRun) -> None:
@@ -292,6 +331,7 @@ def _loader(plan: DistillationRun, dataset: Dataset, *, drop_last: bool = True) 
         seed=plan.seed,
         workers=plan.runtime.workers or 0,
         drop_last=drop_last,
+        cache=plan.runtime.cache,
     )
 
 
@@ -317,39 +357,52 @@ def _for_minutes(
 ) -> DistillationRun:
     """The run with as many epochs as fit into its minutes."""
     from sanderling.compression.distillation_run import build_distillation
-    from sanderling.compression.epochs_in_minutes import epochs_in, seconds_per_batch
+    from sanderling.training.epochs_in_minutes import epochs_in, seconds_per_batch
 
     assert plan.minutes is not None
     _, trial = build_distillation(plan, teacher, runtime, batches=len(loader))
     batch_s = seconds_per_batch(trial, loader, runtime, seed=plan.seed)
-    spent_s = time.perf_counter() - started
-    epochs = epochs_in(plan.minutes, spent_s=spent_s, batch_s=batch_s, batches=len(loader), batches_after=batches_after)
+    around_s = time.perf_counter() - started + batch_s * batches_after
+    epochs = epochs_in(plan.minutes, around_s=around_s, epoch_s=batch_s * len(loader))
     logger.info("%d epochs fit into %g minutes: a batch takes %.2f s", epochs, plan.minutes, batch_s)
     return dataclasses.replace(plan, loop=dataclasses.replace(plan.loop, epochs=epochs))
 
 
-def _run_folder(output: Path, *, resume: bool, overwrite: bool) -> RunFolder:
+def _expect_free(output: Path, *, overwrite: bool) -> None:
+    """Check that the file and the folder beside it, which nobody has named, may be written; nothing is touched."""
+    from sanderling import config
+    from sanderling.compression.distillation_run import DistillationRun
     from sanderling.training.run_folder import RunFolder
 
-    path = output.with_suffix("")
-    if resume:
-        return RunFolder(path)
     if output.exists() and not overwrite:
         raise UsageError(f"output {output}: exists; name another file, or replace it: --overwrite")
+    folder = RunFolder(output.with_suffix(""))
+    if not folder.path.exists() or (folder.path.is_dir() and not any(folder.path.iterdir())):
+        return
     try:
-        folder = RunFolder(output_folder("distill", path.name, path, overwrite))
-    except UsageError as error:
-        is_run = RunFolder(path).run_file.is_file()
-        raise UsageError(f"{error}, or go on with the run in it: --resume" if is_run else str(error)) from None
-    folder.clear()
-    return folder
+        config.load(DistillationRun, folder.run_file)
+    except UsageError:
+        raise UsageError(
+            f"output {output}: its run would be written into {folder.path}, which holds something else; name another "
+            "file"
+        ) from None
+    if not overwrite:
+        raise UsageError(
+            f"{folder.path}: holds a run already; name another file, replace it: --overwrite, or go on with it: "
+            "--resume"
+        )
 
 
-def _write(plan: DistillationRun, folder: RunFolder) -> None:
+def _new_folder(plan: DistillationRun, output: Path) -> RunFolder:
+    """The folder of a run that begins, with its `run.yaml` and nothing of an earlier one."""
     from sanderling import config
-    from sanderling.training.run_folder import write_text
+    from sanderling.training.run_folder import RunFolder, write_text
 
+    path = output.with_suffix("")
+    folder = RunFolder(output_folder("distill", path.name, path, overwrite=True))
+    folder.clear()
     write_text(folder.run_file, config.dump(plan))
+    return folder
 
 
 def _keep(training: Training, folder: RunFolder) -> None:
@@ -376,10 +429,3 @@ def _save(
         "agreement": None if agreement is None else dataclasses.asdict(agreement),
     }
     save_backbone(task.network, output, origin=origin)
-
-
-def _assigned(wishes: dict[str, Any]) -> list[str]:
-    """Options as assignments; JSON text is YAML text."""
-    import json
-
-    return [f"{key}={json.dumps(value)}" for key, value in wishes.items() if value is not None]

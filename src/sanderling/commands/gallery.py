@@ -265,7 +265,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         name="mixup",
         title="Mixup",
         text="Two pictures shine through each other, and the boxes of both count in their shares, which stand behind "
-        "the class.",
+        "the class. Each is scaled, cropped and flipped by itself before they are mixed, and colours change after "
+        "that; PaddleDetection mixes whole pictures and varies what comes of it.",
         source=_MIXUP,
         settings=("augment.mixup={}",),
     ),
@@ -374,7 +375,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique(
         name="sizes",
         title="Batches of many sizes",
-        text="Another input size for every batch: one picture each of three batches.",
+        text="Another input size for every batch: one picture each of three batches. PP-YOLO draws the interpolation "
+        "too; here it always is linear, or a mean where a picture shrinks to half its size or less.",
         source="YOLO9000, https://arxiv.org/abs/1612.08242; values of PP-YOLO",
         settings=("augment.sizes.smallest=160", "augment.sizes.largest=288"),
         show=_one_of_each_size,

@@ -1,11 +1,13 @@
-"""The verbs of `sanderling models`: list the zoo, show one model by stage."""
+"""The verbs of `sanderling models`: list the zoo and the recipes, show one model by stage."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.commands.open_detector import find_weights, require_torch
+from sanderling.commands.train_plan import RUN_SUFFIXES
 from sanderling.commands.zoo_listing import read_listing
 from sanderling.errors import ModelError, UsageError, nearest
 
@@ -32,7 +34,7 @@ def show_model(model: str) -> dict[str, Any]:
     """One model by stage, with the source of each part.
 
     Args:
-        model: a name of the zoo, a weights file (`.safetensors`) or a run folder.
+        model: as `config_of` takes it.
 
     Returns:
         What `list_models` says of it, counted for its own classes; then `parts` (backbone, neck and head, each with
@@ -47,7 +49,7 @@ def show_model(model: str) -> dict[str, Any]:
     from sanderling import config as configs
     from sanderling.analysis.cost import measure_cost
 
-    config = _config_of(model)
+    config = config_of(model)
     cost = measure_cost(config)
     return {
         **_describe(config, cost),
@@ -60,18 +62,59 @@ def show_model(model: str) -> dict[str, Any]:
     }
 
 
-def _config_of(model: str) -> DetectorConfig:
-    from sanderling.models import zoo
-    from sanderling.models.weights.safetensors_file import read_config
+def list_recipes() -> list[dict[str, Any]]:
+    """The recipes that have a name of their own; every model's name is one too, the default recipe for it.
 
-    if model in zoo.names():
-        return zoo.config(model)
+    Each has `name`, `model` (that it trains), `input` (height and width), `epochs`, `batch` and `about`.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    require_torch("listing recipes")
+    from sanderling.recipes.named import about, named, recipes
+
+    runs = {name: named(name) for name in recipes()}
+    return [
+        {
+            "name": name,
+            "model": run.model.name,
+            "input": list(run.model.picture.size_hw),
+            "epochs": run.loop.epochs,
+            "batch": run.batch,
+            "about": about(name),
+        }
+        for name, run in runs.items()
+    ]
+
+
+def config_of(model: str) -> DetectorConfig:
+    """The detector that a user names; needs torch.
+
+    Args:
+        model: a name of the zoo or of a recipe, a `run.yaml`, a run folder (whatever it has come to), or a weights file
+            (`.safetensors`).
+
+    Raises:
+        UsageError: there is no such name, or the `run.yaml` is no training's.
+        ModelError: there is no such file, or it is no weights file of ours.
+    """
+    from sanderling.models.weights.safetensors_file import read_config
+    from sanderling.recipes.named import named, names
+    from sanderling.recipes.run import read_run
+
+    if model in names():
+        return named(model).model
+    path = Path(model)
+    if path.suffix in RUN_SUFFIXES:
+        return read_run(path).model
     try:
         weights = find_weights(model)
     except ModelError as error:
+        if (path / "run.yaml").is_file():
+            return read_run(path / "run.yaml").model
         if "/" in model or "." in model:
             raise
-        raise UsageError(f"no model is named {model!r}; {nearest(model, zoo.names())}") from error
+        raise UsageError(f"no model is named {model!r}; {nearest(model, names())}") from error
     return read_config(weights)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def preview(
         assignments: anything else, as `key=value`.
         columns: pictures side by side.
         output: folder of the sheets `batch1.png`, ...; by default `runs/preview/NAME`.
-        overwrite: replace what is in `output`.
+        overwrite: replace the sheets in `output`.
 
     Raises:
         UsageError: an unknown name, key or split, an epoch or batch that the run does not have, or `output` holds
@@ -169,6 +170,9 @@ def preview(
             raise UsageError(f"batches = {batches}: an epoch of this run has {len(loader)}; ask for no more")
         shown = batches_of(plan, loader, epoch=epoch, count=batches)
         folder = output_folder("preview", plan.model.name, None if output is None else Path(output), overwrite)
+        for old in folder.glob("batch*.png"):
+            if old.stem.removeprefix("batch").isdecimal():
+                old.unlink()
         for number, batch in enumerate(shown, start=1):
             path = folder / f"batch{number}.png"
             write_sheet(path, lay_on_sheet(tiles_of(batch, dataset.class_names), columns=columns))
@@ -189,15 +193,11 @@ def preview(
 
 def loader_of(plan: Run, dataset: Dataset) -> TrainingLoader:
     """The loader that a training by one process would have."""
-    from sanderling.data.loader import TrainingLoader
+    from sanderling.commands.train import training_loader
 
-    return TrainingLoader(
-        dataset,
-        picture=plan.model.picture,
-        augment=plan.augment,
-        sampling=plan.sampling,
-        batch=plan.batch,
-        seed=plan.seed,
+    # For a few batches neither processes nor a cache are worth their start.
+    return training_loader(
+        dataclasses.replace(plan, runtime=dataclasses.replace(plan.runtime, workers=0, cache=None)), dataset
     )
 
 

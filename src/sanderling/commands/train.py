@@ -168,8 +168,13 @@ def _train(
     from sanderling.training.trackers import require_trackers
 
     require_trackers(plan.trackers)
-    plan, train_set, val_set = _with_data_sets(plan)
-    with Runtime(plan.runtime) as runtime, _loader(plan, train_set, runtime) as loader:
+    plan, train_set, val_set = with_data_sets(plan)
+    with (
+        Runtime(plan.runtime) as runtime,
+        training_loader(
+            plan, train_set, rank=runtime.rank, world=runtime.world, local_world=runtime.local_world
+        ) as loader,
+    ):
         if runtime.is_main and (left := len(train_set) - len(loader) * plan.batch) > 0:
             logger.info(
                 "each epoch leaves out %d of %d pictures, others each time: they fill no batch", left, len(train_set)
@@ -195,7 +200,7 @@ def _train(
                 runtime=runtime,
                 seed=plan.seed,
                 validate=None if val_set is None else Validator(val_set, runtime),
-                keep=lambda state, best: _keep(state, folder, best=best, runtime=runtime),
+                keep=lambda state, best: keep_epoch(state, folder, best=best, runtime=runtime),
                 observers=_observers(plan, folder, watching) if runtime.is_main else (),
             )
         if runtime.is_main and training.progress.epoch < plan.loop.epochs:
@@ -216,7 +221,10 @@ def _train(
     )
 
 
-def _loader(plan: Run, train_set: Dataset, runtime: Runtime) -> TrainingLoader:
+def training_loader(
+    plan: Run, train_set: Dataset, *, rank: int = 0, world: int = 1, local_world: int = 1
+) -> TrainingLoader:
+    """The batches of a run, or the share of one of several processes (`world`, `local_world` of them here)."""
     from sanderling.data.loader import TrainingLoader
 
     return TrainingLoader(
@@ -224,11 +232,12 @@ def _loader(plan: Run, train_set: Dataset, runtime: Runtime) -> TrainingLoader:
         picture=plan.model.picture,
         augment=plan.augment,
         sampling=plan.sampling,
-        batch=_share_of(plan.batch, runtime.world),
+        batch=_share_of(plan.batch, world),
         seed=plan.seed,
         workers=plan.runtime.workers or 0,
-        rank=runtime.rank,
-        world=runtime.world,
+        rank=rank,
+        world=world,
+        local_world=local_world,
         cache=plan.runtime.cache,
     )
 
@@ -246,8 +255,13 @@ def _observers(plan: Run, folder: RunFolder, stack: contextlib.ExitStack) -> lis
     return observers
 
 
-def _with_data_sets(plan: Run) -> tuple[Run, Dataset, Dataset | None]:
-    """The data sets of a run, and the run for their classes."""
+def with_data_sets(plan: Run) -> tuple[Run, Dataset, Dataset | None]:
+    """A run for the classes of its data sets, the one that teaches, and the one to validate on, if any.
+
+    Raises:
+        UsageError: no data set, no such split, or patience without validation.
+        DataError: a data set cannot be read or has no boxes, or the two have other classes.
+    """
     from sanderling.datasets.dataset import check_same_classes
     from sanderling.datasets.finding import summary
     from sanderling.datasets.locate import open_dataset
@@ -312,7 +326,7 @@ def _run_folder(
     return folder
 
 
-def _keep(training: Training, folder: RunFolder, *, best: bool, runtime: Runtime) -> None:
+def keep_epoch(training: Training, folder: RunFolder, *, best: bool, runtime: Runtime) -> None:
     """Store the run after an epoch. The checkpoint comes last: what it names is then on the disk."""
     from sanderling.models.weights.safetensors_file import save_network
     from sanderling.training.checkpoint import save_checkpoint

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sanderling import config
 from sanderling.commands.open_detector import picture_rule
 from sanderling.errors import UsageError
 
 if TYPE_CHECKING:
+    from sanderling.data.augment import BatchSizes
     from sanderling.recipes.run import Run
 
-_RUN_SUFFIXES = (".yaml", ".yml")
+logger = logging.getLogger(__name__)
+
+RUN_SUFFIXES = (".yaml", ".yml")
+"""Of a run's file, however it is called."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +63,9 @@ def planned(run: str, wishes: TrainWishes) -> Run:
     from sanderling.recipes.run import read_run
 
     path = Path(run)
-    if run not in names() and (path.suffix in _RUN_SUFFIXES or path.is_dir()):
+    if run not in names() and (path.suffix in RUN_SUFFIXES or path.is_dir()):
         plan = read_run(path / "run.yaml" if path.is_dir() else path)
-        assignments = _assigned(loop__epochs=wishes.epochs, batch=wishes.batch)
+        assignments = config.assigned({"loop.epochs": wishes.epochs, "batch": wishes.batch})
     else:
         # A recipe's learning rate and schedule follow these.
         given = any(text.startswith(("weights=", "pretrained=")) for text in wishes.assignments)
@@ -94,22 +100,45 @@ def with_batch(plan: Run, run: str, wishes: TrainWishes, *, batch: int, accumula
 
 def _with_wishes(plan: Run, wishes: TrainWishes, assignments: list[str]) -> Run:
     """A run with everything that was asked for, beside what stands in `assignments` already."""
-    from sanderling import config
-
-    assignments = assignments + _assigned(
-        data__path=wishes.data,
-        data__data_format=wishes.data_format,
-        weights=wishes.weights,
-        pretrained=wishes.pretrained,
-        seed=wishes.seed,
-        loop__patience=wishes.patience,
-        task__freeze=wishes.freeze,
+    assignments = assignments + config.assigned(
+        {
+            "data.path": wishes.data,
+            "data.data_format": wishes.data_format,
+            "weights": wishes.weights,
+            "pretrained": wishes.pretrained,
+            "seed": wishes.seed,
+            "loop.patience": wishes.patience,
+            "task.freeze": wishes.freeze,
+        }
     )
     plan = config.override(plan, [*assignments, *wishes.assignments])
-    if wishes.imgsz is not None:
-        rule = picture_rule(plan.model.picture, imgsz=wishes.imgsz, resize=None, stride=plan.model.build().stride)
-        plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, picture=rule))
-    return plan
+    return plan if wishes.imgsz is None else _at_size(plan, wishes.imgsz, wishes.assignments)
+
+
+def _at_size(plan: Run, imgsz: int | Sequence[int], assignments: Sequence[str]) -> Run:
+    """The run at another input size. Batches of many sizes follow it, unless theirs were asked for."""
+    rule = picture_rule(plan.model.picture, imgsz=imgsz, resize=None, stride=plan.model.build().stride)
+    factor = max(rule.size_hw) / max(plan.model.picture.size_hw)
+    plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, picture=rule))
+    sizes, keys = plan.augment.sizes, [text.partition("=")[0].strip() for text in assignments]
+    if sizes is None or any(key == "augment" or key.startswith("augment.sizes") for key in keys):
+        return plan
+    follow = _scaled(sizes, factor)
+    if follow != sizes:
+        logger.info(
+            "augment.sizes: batches are drawn from %d to %d px instead of from %d to %d, as the input is another one",
+            *(follow.smallest, follow.largest, sizes.smallest, sizes.largest),
+        )
+    return dataclasses.replace(plan, augment=dataclasses.replace(plan.augment, sizes=follow))
+
+
+def _scaled(sizes: BatchSizes, factor: float) -> BatchSizes:
+    """The same range around an input so many times as large, in multiples of the step."""
+
+    def side(longer: int) -> int:
+        return max(1, round(longer * factor / sizes.step)) * sizes.step
+
+    return dataclasses.replace(sizes, smallest=side(sizes.smallest), largest=side(sizes.largest))
 
 
 def resumed(run: str, output: Path | None, wishes: TrainWishes) -> tuple[Run, Path]:
@@ -131,9 +160,12 @@ def resumed(run: str, output: Path | None, wishes: TrainWishes) -> tuple[Run, Pa
     plan = read_run(folder / "run.yaml")
     if output is not None and not Path(run).exists() and named(run).model.name != plan.model.name:
         raise UsageError(f"{folder}: holds a run of {plan.model.name!r}, not of {run!r}; name another folder with -o")
-    asked = _with_wishes(plan, wishes, _assigned(loop__epochs=wishes.epochs, batch=wishes.batch))
-    if (changed := _first_difference(plan, asked)) is not None:
-        raise UsageError(f"{folder}: a resumed run goes on as its run.yaml says; {changed}. Leave this out of --resume")
+    asked = _with_wishes(plan, wishes, config.assigned({"loop.epochs": wishes.epochs, "batch": wishes.batch}))
+    for key, ours, theirs in config.differences(config.plain(plan), config.plain(asked)):
+        raise UsageError(
+            f"{folder}: a resumed run goes on as its run.yaml says; {key} is {ours!r} there and {theirs!r} is asked "
+            "for. Leave this out of --resume"
+        )
     return plan, folder
 
 
@@ -143,31 +175,5 @@ def on_this_machine(plan: Run, *, device: str | None, workers: int | None, threa
     Raises:
         UsageError: a device that this machine does not have, or a count that makes no sense.
     """
-    from sanderling import config
-
-    wishes = _assigned(device=device, workers=workers, threads=threads)
+    wishes = config.assigned({"device": device, "workers": workers, "threads": threads})
     return dataclasses.replace(plan, runtime=config.override(plan.runtime, wishes).resolved())
-
-
-def _assigned(**values: Any) -> list[str]:
-    """Options as assignments; `loop__epochs=5` is `loop.epochs=5`, JSON text is YAML text."""
-    import json
-
-    return [f"{key.replace('__', '.')}={json.dumps(value)}" for key, value in values.items() if value is not None]
-
-
-def _first_difference(plan: Run, asked: Run) -> str | None:
-    """The first setting in which two runs differ, in words."""
-    from sanderling import config
-
-    for key, ours, theirs in _differences(config.plain(plan), config.plain(asked), ""):
-        return f"{key} is {ours!r} there and {theirs!r} is asked for"
-    return None
-
-
-def _differences(ours: Any, theirs: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for name in ours | theirs:
-            yield from _differences(ours.get(name), theirs.get(name), f"{key}.{name}" if key else name)
-    elif ours != theirs:
-        yield key, ours, theirs

@@ -13,7 +13,7 @@ from typing import Any
 from sanderling import __version__, config
 from sanderling.errors import ModelError
 from sanderling.models.network import DetectorNetwork
-from sanderling.models.weights.safetensors_file import read_metadata
+from sanderling.models.weights.safetensors_file import read_metadata, write_tensors
 
 _KEY = "sanderling_backbone"
 
@@ -26,25 +26,14 @@ def save_backbone(network: DetectorNetwork, path: Path, *, origin: Mapping[str, 
         path: the file, conventionally `*.safetensors`.
         origin: how the weights were made, as plain values.
     """
-    from safetensors.torch import save
-
-    tensors = {
-        f"backbone.{name}": tensor.detach().cpu().contiguous() for name, tensor in network.backbone.state_dict().items()
-    }
+    tensors = {f"backbone.{name}": tensor for name, tensor in network.backbone.state_dict().items()}
     description = {
         "model": network.config.name,
         "backbone": config.plain(network.config.backbone),
         "normalisation": config.plain(network.config.normalisation),
         "made_by": {"sanderling": __version__, **origin},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        # One entry, as the library writes several in another order each time.
-        partial.write_bytes(save(tensors, metadata={_KEY: json.dumps(description)}))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(tensors, path, metadata={_KEY: json.dumps(description)})
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class DistillationRun:
     teacher: str = "efficientnet-lite2"
     """`efficientnet-lite0`, `-lite1`, `-lite2`, or a model of timm."""
     pictures: tuple[str, ...] = ()
-    """Data sets, folders of data sets, folders of pictures, pictures."""
+    """Data sets, pictures, and folders that hold any of them."""
     held_back: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the pictures that is not learnt from but measured on in the end."""
     minutes: Annotated[float, Field(gt=0)] | None = None
@@ -68,6 +68,9 @@ def build_distillation(
     torch.manual_seed(run.seed)
     task = BackboneDistillation(run.model.build(), teacher)
     runtime.place(task)
+    if run.runtime.compile:
+        # In place, so that the names of the weights stay.
+        task.network.backbone.compile()
     steps_per_epoch = -(-batches // run.loop.accumulate)
     rate = LearningRate(
         schedule=run.schedule,

@@ -30,7 +30,8 @@ Floats = NDArray[np.float64]
 class BatchSizes:
     """One input size for every batch, drawn evenly.
 
-    PP-YOLO draws from 320, 352, ... 608 (sheet on PP-YOLO, section 8).
+    PP-YOLO draws from 320, 352, ... 608 (PaddleDetection, configs/ppyolo, `BatchRandomResize`). It draws the
+    interpolation too, from nearest to Lanczos; here it is linear, or a mean where a picture shrinks to half or less.
     """
 
     smallest: Annotated[int, Field(gt=0)] = 320

@@ -64,6 +64,7 @@ class EpochWindows:
         mosaic: bool,
         progress: float,
         marks: NDArray[np.bool_] | None = None,
+        draw_keys: NDArray[np.int64] | None = None,
     ) -> None:
         """Cut an epoch.
 
@@ -75,11 +76,14 @@ class EpochWindows:
             mosaic: False leaves mosaic out.
             progress: how much of the run is over, 0..1.
             marks: bool DxGxG, cells that are cut out of each picture of the data set.
+            draw_keys: int64 P, above 0, what the random numbers of a window that begins at a position go by; None for
+                an order without repetition, where they go by the picture.
         """
         self.windows = cut_windows(len(order))
         self._dataset, self._order, self._samples_hw = dataset, order, samples_hw
         self._epoch, self._mosaic, self._progress = epoch, mosaic, progress
         self._marks = marks
+        self._draw_keys = 1 + order if draw_keys is None else draw_keys
 
     def task(self, number: int, attempt: int = 0) -> WindowTask:
         """What it takes to draw a window. A later attempt fills it with the pictures of the next window but so many.
@@ -94,6 +98,7 @@ class EpochWindows:
         chosen = self._dataset.subset(indices)
         return WindowTask(
             epoch=self._epoch,
+            draw_key=int(self._draw_keys[source.start]),
             mosaic=self._mosaic,
             progress=self._progress,
             marked=None if self._marks is None else self._marks[indices],

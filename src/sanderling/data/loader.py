@@ -55,6 +55,7 @@ class TrainingLoader:
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
+        local_world: int = 1,
         drop_last: bool = True,
         sampling: SamplingConfig = UNIFORM,
         cache: CacheConfig | None = None,
@@ -70,6 +71,7 @@ class TrainingLoader:
             workers: processes besides this one; 0 draws in this one.
             rank: of this process among `world`, each of which gets a disjoint share.
             world: number of training processes.
+            local_world: how many of them run on this machine and share the budget of the cache.
             drop_last: leave out the pictures that fill no batch. Fewer pictures than a batch give one smaller batch.
             sampling: how often each picture is seen in an epoch.
             cache: keeps decoded pictures from one epoch to the next; None decodes them in every epoch.
@@ -91,7 +93,7 @@ class TrainingLoader:
         self._workers = workers
         self._cache_config = cache
         self._cache: PictureCache | None = None
-        self._world = world
+        self._local_world = local_world
         self._pool: WorkerPool | None = None
         self._current: Drawing | None = None
 
@@ -106,6 +108,11 @@ class TrainingLoader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def cache_bytes(self) -> int:
+        """What the cache of decoded pictures takes once it is full; 0 without one, and before the first epoch."""
+        return 0 if self._cache is None else self._cache.size
 
     def close(self) -> None:
         """End the worker processes, if there are any; the next epoch would start new ones."""
@@ -134,17 +141,19 @@ class TrainingLoader:
 
         Raises:
             DataError: no picture of the data set can be decoded.
-            RunError: a worker process died.
+            RunError: a worker process died, or there is no room for the cache or the workers.
         """
         sizes_hw = self._sizes_of_batches(epoch)
+        order = self._sampler.order(epoch)
         windows = EpochWindows(
             self.dataset,
-            self._sampler.order(epoch),
+            order,
             sizes_hw[np.arange(self._sampler.positions) // self._sampler.batch],
             epoch=epoch,
             mosaic=mosaic,
             progress=progress,
             marks=marks,
+            draw_keys=self._sampler.draw_keys(order),
         )
         self._open_cache()
         drawing: Drawing
@@ -174,7 +183,7 @@ class TrainingLoader:
             sizes_hw=self.dataset.sizes_hw,
             rule=self._settings.picture,
             augment=self._settings.augment,
-            processes=self._world,
+            processes=self._local_world,
         )
         logger.info(
             "cache of decoded pictures (%s): room for %d of %d",

@@ -1,8 +1,12 @@
 """Decoded pictures kept from one epoch to the next, in memory or on disk, within a budget. No torch.
 
 One area that the trainer and its workers share, a table at its head: who decodes a picture first leaves it there. It is
-anonymous memory, or a file without a name, so that it vanishes with its last user, also after
-SIGKILL. What is kept is what decoding gave, so a cache changes nothing but the time. Axes: P pictures of the data set.
+anonymous memory, or a file without a name, so that it vanishes with its last user, also after SIGKILL. What is kept is
+what decoding gave, so a cache changes nothing but the time.
+
+Nobody locks anything. What one process writes another may see in another order, on ARM for one; so a picture counts in
+later epochs only: between two epochs the trainer has heard from every worker that its windows are done, and what they
+wrote before that is to be seen by whoever is told to go on. Axes: P pictures of the data set.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import mmap
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +28,10 @@ from pydantic import Field
 from sanderling.data.augment import AugmentConfig
 from sanderling.data.source import Source, decoded_size
 from sanderling.errors import RunError
+from sanderling.memory import address_space_left, available_memory
 from sanderling.structures.artefact import PictureRule
 
-_OFFSET, _ROOM, _HEIGHT, _WIDTH, _ORIGINAL_HEIGHT, _ORIGINAL_WIDTH, _REDUCTION_X, _REDUCTION_Y, _READY = range(9)
+_OFFSET, _ROOM, _HEIGHT, _WIDTH, _ORIGINAL_HEIGHT, _ORIGINAL_WIDTH, _REDUCTION_X, _REDUCTION_Y, _READY_IN = range(9)
 _COLUMNS = 9
 _SHARE_OF_WHAT_IS_FREE = 0.5
 
@@ -37,7 +43,8 @@ class CacheConfig:
     where: Literal["ram", "disk"] = "ram"
     """In memory, or in a file that the operating system holds in memory as far as it has room."""
     gigabytes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Budget in 10**9 bytes, of all training processes of this machine together; None takes half of what is free."""
+    """Budget in 10**9 bytes, of all training processes of this machine together; None takes half of what is free,
+    within the limits of the control group and of `ulimit -v`."""
     folder: str | None = None
     """Where the file of `disk` lies; the system's folder for temporary files (TMPDIR) without it."""
 
@@ -47,12 +54,22 @@ class PictureCache:
 
     Attributes:
         descriptor: of the shared area; a worker opens the same cache with it.
+        size: bytes of the area.
     """
 
     def __init__(self, descriptor: int, pictures: int) -> None:
-        """Open the area that `create` made, for a data set of so many pictures."""
-        self.descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+        """Open the area that `create` made, for a data set of so many pictures; the cache closes the descriptor.
+
+        Raises:
+            OSError: there are no addresses left for the area.
+        """
+        self.descriptor, self.size = descriptor, os.fstat(descriptor).st_size
+        self._closing = weakref.finalize(self, os.close, descriptor)
+        try:
+            self._memory = mmap.mmap(descriptor, self.size)
+        except OSError:
+            self.close()
+            raise
         area = np.frombuffer(self._memory, np.uint8)
         head = pictures * _COLUMNS * 8
         self._table: NDArray[np.float64] = area[:head].view(np.float64).reshape(pictures, _COLUMNS)
@@ -80,7 +97,7 @@ class PictureCache:
             processes: that keep a cache of their own on this machine and share the budget.
 
         Raises:
-            RunError: the folder has no room for the file.
+            RunError: the folder has no room for the file, or the machine none for the area.
         """
         rooms = np.array(
             [
@@ -90,21 +107,27 @@ class PictureCache:
             np.int64,
         )
         folder = Path(config.folder or tempfile.gettempdir())
-        budget = _free_bytes(config.where, folder) * _SHARE_OF_WHAT_IS_FREE
         if config.gigabytes is not None:
             budget = config.gigabytes * 1e9
+        else:
+            budget = _free_bytes(config.where, folder) * _SHARE_OF_WHAT_IS_FREE
         ends = np.cumsum(rooms)
         rooms[ends > budget / processes] = 0
         table = np.zeros((len(rooms), _COLUMNS))
         table[:, _OFFSET], table[:, _ROOM] = np.cumsum(rooms) - rooms, rooms
 
         size = max(1, table.nbytes + int(rooms.sum()))
-        if config.where == "ram":
-            descriptor = os.memfd_create("sanderling-pictures")
-            os.ftruncate(descriptor, size)
-        else:
-            descriptor = _file_without_name(folder, size)
-        cache = cls(descriptor, len(rooms))
+        try:
+            descriptor = _anonymous_memory(size) if config.where == "ram" else _file_without_name(folder, size)
+            cache = cls(descriptor, len(rooms))
+        except OSError as error:
+            place, remedy = "memory", ""
+            if config.where == "disk":
+                place, remedy = str(folder), "name another runtime.cache.folder, "
+            raise RunError(
+                f"{place}: no room for {size / 1e9:.1f} GB of decoded pictures ({error.strerror}); lower "
+                f"runtime.cache.gigabytes, {remedy}or set runtime.cache to null"
+            ) from None
         cache._table[:] = table
         return cache
 
@@ -116,12 +139,15 @@ class PictureCache:
     @property
     def kept(self) -> int:
         """How many are in it by now."""
-        return int(np.count_nonzero(self._table[:, _READY]))
+        return int(np.count_nonzero(self._table[:, _READY_IN]))
 
-    def get(self, picture: int) -> Source | None:
-        """A picture by its place in the data set, None where it is not here. Its pixels are not to be written to."""
+    def get(self, picture: int, *, epoch: int) -> Source | None:
+        """A picture by its place in the data set, its pixels not to be written to; None where it is not here.
+
+        Nor is one that came in the same epoch, so that it need not have arrived whole in every process.
+        """
         row = self._table[picture]
-        if not row[_READY]:
+        if row[_READY_IN] in (0, epoch + 1):
             return None
         offset, height, width = int(row[_OFFSET]), int(row[_HEIGHT]), int(row[_WIDTH])
         return Source(
@@ -130,39 +156,44 @@ class PictureCache:
             reduction_xy=(float(row[_REDUCTION_X]), float(row[_REDUCTION_Y])),
         )
 
-    def put(self, picture: int, source: Source) -> None:
-        """Keep a picture if there is room for it."""
+    def put(self, picture: int, source: Source, *, epoch: int) -> None:
+        """Keep a picture, for the epochs after this one, if there is room for it."""
         row = self._table[picture]
-        if row[_READY] or source.picture.nbytes > row[_ROOM]:
+        if row[_READY_IN] or source.picture.nbytes > row[_ROOM]:
             return
         offset = int(row[_OFFSET])
         self._pixels[offset : offset + source.picture.nbytes] = source.picture.reshape(-1)
-        row[_HEIGHT:_READY] = *source.picture.shape[:2], *source.original_hw, *source.reduction_xy
-        row[_READY] = 1
+        row[_HEIGHT:_READY_IN] = *source.picture.shape[:2], *source.original_hw, *source.reduction_xy
+        row[_READY_IN] = epoch + 1
 
     def close(self) -> None:
         """Give the descriptor back; pictures that are in use stay readable."""
-        os.close(self.descriptor)
+        self._closing()
+
+
+def _anonymous_memory(size: int) -> int:
+    """A descriptor of so many bytes that vanish when nobody has them open."""
+    descriptor = os.memfd_create("sanderling-pictures")
+    try:
+        os.ftruncate(descriptor, size)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _file_without_name(folder: Path, size: int) -> int:
     """A descriptor of a file of that size that vanishes when nobody has it open."""
-    try:
-        with tempfile.TemporaryFile(dir=folder, prefix="pictures-") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
-            return os.dup(file.fileno())
-    except OSError as error:
-        raise RunError(
-            f"{folder}: no room for {size / 1e9:.1f} GB of decoded pictures ({error.strerror}); lower "
-            "runtime.cache.gigabytes, name another runtime.cache.folder, or set runtime.cache to null"
-        ) from None
+    with tempfile.TemporaryFile(dir=folder, prefix="pictures-") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+        return os.dup(file.fileno())
 
 
 def _free_bytes(where: Literal["ram", "disk"], folder: Path) -> float:
-    """What is free in memory or on the folder's disk."""
-    if where == "disk":
-        return shutil.disk_usage(folder).free if folder.is_dir() else 0
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """What is free in memory or on the folder's disk, and no more than this process has addresses for."""
+    if where == "ram":
+        free = available_memory().size
+    else:
+        free = shutil.disk_usage(folder).free if folder.is_dir() else 0
+    left = address_space_left()
+    return free if left is None else min(free, left)

@@ -47,6 +47,7 @@ class WindowTask:
 
     Attributes:
         epoch: the epoch.
+        draw_key: what its random numbers go by, above 0; no two windows of an epoch share it.
         mosaic: False leaves mosaic out.
         progress: how much of the run is over, 0..1.
         marked: bool NxGxG, cells over each picture that are cut out of a sample that shows it alone; None without.
@@ -60,6 +61,7 @@ class WindowTask:
     """
 
     epoch: int
+    draw_key: int
     mosaic: bool
     progress: float
     marked: NDArray[np.bool_] | None
@@ -127,7 +129,7 @@ class WindowPlan:
 
 def _seed(task: WindowTask, settings: WindowSettings, *kind: int) -> tuple[int, ...]:
     """Where the random numbers of one kind of variation in a window begin."""
-    return settings.seed, task.epoch, 1 + int(task.indices[0]), *kind
+    return settings.seed, task.epoch, task.draw_key, *kind
 
 
 def plan_window(

@@ -44,6 +44,11 @@ class PictureGroup:
     samples: int
     independent: bool = False
 
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch may show a picture several times."""
+        return self.independent or bool(self.factors.max() * self.samples > self.factors.sum())
+
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """The samples of one epoch in no order of their own; uses no chance where every factor is a whole number."""
         if self.independent:
@@ -104,12 +109,12 @@ class ClassAwareSampling:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepeatFactorSampling:
-    """Every picture at least once in an epoch; those of rare classes more often.
+    """Every picture about once in an epoch, those of rare classes more often.
 
     LVIS, https://arxiv.org/abs/1908.03195: a class that a share f of the pictures shows has the factor
     max(1, sqrt(threshold / f)), a picture the largest factor of its classes, and fractions are rounded by chance anew
     in each epoch. An epoch has as many samples as all factors together, rounded: the same number each time, so that
-    schedules can rely on it.
+    schedules can rely on it. Where that rounds down, a picture that is not repeated may be left out of an epoch.
     """
 
     kind: Literal["repeat_factor"] = "repeat_factor"
@@ -117,7 +122,7 @@ class RepeatFactorSampling:
     """Classes that a smaller share of the pictures shows are repeated. Small data sets need far more than LVIS's 0.001,
     for example 0.3."""
     empty_share: EmptyShare | None = None
-    """Share of an epoch's samples that are pictures without objects; null leaves them as they come, once each."""
+    """Share of an epoch's samples that are pictures without objects; null leaves them as they come, about once each."""
 
     def build(self, dataset: Dataset) -> tuple[PictureGroup, ...]:
         """What an epoch of this data set is made of.
@@ -187,7 +192,20 @@ class EpochSampler:
         rng = np.random.default_rng((self.seed, epoch, 0))
         order = rng.permutation(np.concatenate([group.draw(rng) for group in self.groups]))
         # Where the shares do not come out even, the first samples are seen twice.
-        return order[(np.arange(self.positions) * self.world + self.rank) % len(order)].astype(np.int64)
+        return order[self._places % len(order)].astype(np.int64)
+
+    def draw_keys(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A number above 0 for each sample of an order, for what is drawn by lot for it: no two of an epoch share one.
+
+        The picture, where an epoch shows each once, so that no number depends on how many ranks there are; else the
+        place in the order of all ranks.
+        """
+        return 1 + (self._places if any(group.repeats for group in self.groups) else order)
+
+    @property
+    def _places(self) -> NDArray[np.int64]:
+        """Where this rank's samples stand in the order of all ranks, around its end."""
+        return np.arange(self.positions) * self.world + self.rank
 
 
 def cut_windows(positions: int, window: int = WINDOW) -> list[range]:

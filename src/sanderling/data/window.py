@@ -24,13 +24,13 @@ class Window:
 
     Attributes:
         unreadable: path to reason, of the pictures that could not be decoded.
-        labels: what the samples show; None when no picture could be decoded, and then nothing can be drawn.
+        plan: how the samples are drawn; None when no picture could be decoded, and then nothing can be.
     """
 
     def __init__(self, task: WindowTask, settings: WindowSettings, cache: PictureCache | None = None) -> None:
         """Decode the pictures that are not in the cache, and plan the samples."""
         self.unreadable: dict[str, str] = {}
-        self.labels: WindowLabels | None = None
+        self.plan: WindowPlan | None = None
         self._augment, self._progress = settings.augment, task.progress
         decoded: list[Source | None] = []
         for place, path in enumerate(task.paths):
@@ -42,40 +42,52 @@ class Window:
         if any(source is not None for source in decoded):
             pictures = stand_ins(decoded)
             sources = [source for picture in pictures if (source := decoded[picture]) is not None]
-            self._plan: WindowPlan = plan_window(task, settings, sources, pictures)
-            self.labels = self._plan.labels
+            self.plan = plan_window(task, settings, sources, pictures)
+
+    @property
+    def labels(self) -> WindowLabels | None:
+        """What the samples show, None where there is no plan."""
+        return None if self.plan is None else self.plan.labels
 
     def draw(self, sample: int, image: Picture) -> None:
-        """Draw one sample into its place, uint8 HxWx3 of the sample's height and width."""
-        self._draw_pictures(sample, image)
-        if (mixture := self._plan.mixtures.get(sample)) is not None:
-            other = np.empty_like(image)
-            self._draw_pictures(mixture.other, other)
-            mixture.apply(image, other)
-        labels = self._plan.labels
-        boxes_xyxy = labels.boxes_xyxy[labels.first_box[sample] : labels.first_box[sample + 1]]
-        self._plan.effects[sample].apply(image, boxes_xyxy, self._augment, progress=self._progress)
+        """Draw one sample into its place, uint8 HxWx3 of the sample's height and width.
 
-    def _draw_pictures(self, sample: int, image: Picture) -> None:
-        plan = self._plan
-        if (border := plan.borders[sample]) is not None:
-            flood(image, border)
-        for tile in plan.pastes[sample]:
-            if tile.matrix is None:
-                paste(tile.picture, tile.crop_xyxy, image, tile.target_xyxy)
-            else:
-                warp(tile.picture, tile.matrix, image, tile.target_xyxy)
-        if plan.mirrored[sample]:
-            cv2.flip(image, 1, dst=image)
+        Raises:
+            ValueError: there is no plan.
+        """
+        plan = self.plan
+        if plan is None:
+            raise ValueError("no picture of this window could be decoded, so that none of its samples can be drawn")
+        draw_pictures(plan, sample, image)
+        if (mixture := plan.mixtures.get(sample)) is not None:
+            other = np.empty_like(image)
+            draw_pictures(plan, mixture.other, other)
+            mixture.apply(image, other)
+        labels = plan.labels
+        boxes_xyxy = labels.boxes_xyxy[labels.first_box[sample] : labels.first_box[sample + 1]]
+        plan.effects[sample].apply(image, boxes_xyxy, self._augment, progress=self._progress)
+
+
+def draw_pictures(plan: WindowPlan, sample: int, image: Picture) -> None:
+    """Put the pictures of a sample into their places, uint8 HxWx3: what comes before mixing and effects."""
+    if (border := plan.borders[sample]) is not None:
+        flood(image, border)
+    for tile in plan.pastes[sample]:
+        if tile.matrix is None:
+            paste(tile.picture, tile.crop_xyxy, image, tile.target_xyxy)
+        else:
+            warp(tile.picture, tile.matrix, image, tile.target_xyxy)
+    if plan.mirrored[sample]:
+        cv2.flip(image, 1, dst=image)
 
 
 def _source(place: int, task: WindowTask, settings: WindowSettings, cache: PictureCache | None) -> Source:
     """One picture of the window, out of the cache or into it."""
     picture = int(task.indices[place])
-    if cache is not None and (kept := cache.get(picture)) is not None:
+    if cache is not None and (kept := cache.get(picture, epoch=task.epoch)) is not None:
         return kept
     height, width = task.sizes_hw[place].tolist()
     source = decode_source(Path(task.paths[place]), (height, width), settings.picture, settings.augment)
     if cache is not None:
-        cache.put(picture, source)
+        cache.put(picture, source, epoch=task.epoch)
     return source

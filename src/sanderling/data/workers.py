@@ -8,6 +8,7 @@ also after SIGKILL. A worker ends when its pipe closes, so none outlives its tra
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import queue
@@ -93,14 +94,26 @@ class WorkerPool:
             rows: of the ring.
             cache: of decoded pictures, which the workers then share.
             pictures: of the data set that the cache is for.
+
+        Raises:
+            RunError: the machine has no room for the ring, or for another process.
         """
-        descriptor = os.memfd_create("sanderling-samples")
+        self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
+        self._ending = weakref.finalize(self, _end, self._workers)
         try:
-            self.ring, self._memory = _map_ring(descriptor, settings, rows)
-            self._workers = [_start(descriptor, cache) for _ in range(workers)]
-            self._ending = weakref.finalize(self, _end, self._workers)
-        finally:
-            os.close(descriptor)
+            descriptor = os.memfd_create("sanderling-samples")
+            try:
+                self.ring, self._memory = _map_ring(descriptor, settings, rows)
+                for _ in range(workers):
+                    self._workers.append(_start(descriptor, cache))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self.close()
+            raise RunError(
+                f"{workers} data workers with room for {rows} samples cannot start ({error.strerror}); use fewer "
+                "workers, a smaller batch or a smaller input size"
+            ) from None
         self._pending: list[set[int]] = [set() for _ in range(workers)]
         self._tickets = 0
         for worker in range(workers):
@@ -141,7 +154,7 @@ class WorkerPool:
         except (EOFError, OSError):
             raise self._death(worker) from None
         if isinstance(answer, _Failed):
-            raise RunError(f"data worker {worker} failed; run with workers=0 to see it in place:\n{answer.trace}")
+            raise _failure(worker, answer)
         self._pending[worker].discard(answer.ticket)
         return answer.ticket, answer.labels, answer.unreadable
 
@@ -161,7 +174,9 @@ class WorkerPool:
             raise self._death(worker) from None
 
     def _death(self, worker: int) -> RunError:
-        process = self._workers[worker][0]
+        process, connection = self._workers[worker]
+        if (failed := _last_words(connection)) is not None:
+            return _failure(worker, failed)
         try:
             code = process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -169,6 +184,21 @@ class WorkerPool:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         hint = "; the machine may be out of memory: use fewer workers" if code == -signal.SIGKILL else ""
         return RunError(f"data worker {worker} (process {process.pid}) {how}{hint}; --resume continues the run")
+
+
+def _failure(worker: int, failed: _Failed) -> RunError:
+    return RunError(f"data worker {worker} failed; run with workers=0 to see it in place:\n{failed.trace}")
+
+
+def _last_words(connection: Connection) -> _Failed | None:
+    """What a worker said of its own fault before it closed its pipe; it is behind all that was not fetched yet."""
+    try:
+        while connection.poll():
+            if isinstance(answer := connection.recv(), _Failed):
+                return answer
+    except (EOFError, OSError):
+        pass
+    return None
 
 
 def _map_ring(descriptor: int, settings: WindowSettings, rows: int) -> tuple[NDArray[np.uint8], mmap.mmap]:
@@ -183,7 +213,7 @@ def _start(ring: int, cache: PictureCache | None) -> tuple[subprocess.Popen[byte
     ours, theirs = socket.socketpair()
     kept = () if cache is None else (cache.descriptor,)
     search_path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
-    with theirs:
+    with ours, theirs:
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", f"from {__name__} import main; main{(ring, theirs.fileno(), *kept)}"],
             pass_fds=(ring, theirs.fileno(), *kept),
@@ -191,7 +221,7 @@ def _start(ring: int, cache: PictureCache | None) -> tuple[subprocess.Popen[byte
             env={**os.environ, "PYTHONPATH": search_path},
             process_group=0,  # Ctrl-C is the trainer's to handle; it then closes the pipe
         )
-    return process, Connection(ours.detach())
+        return process, Connection(ours.detach())
 
 
 def _end(workers: Sequence[tuple[subprocess.Popen[bytes], Connection]]) -> None:
@@ -207,27 +237,37 @@ def _end(workers: Sequence[tuple[subprocess.Popen[bytes], Connection]]) -> None:
 
 def _work(descriptor: int, connection: Connection, kept: int | None) -> None:
     """Draw windows until the pipe closes."""
-    start = connection.recv()
+    try:
+        start = connection.recv()
+    except (EOFError, OSError):
+        return
     cache = None if kept is None else PictureCache(kept, start.pictures)
     ring, _ = _map_ring(descriptor, start.settings, start.rows)
     os.close(descriptor)
-    jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[_Job | Exception | None] = queue.SimpleQueue()
     # Jobs are taken off the pipe at once: two sides that both wait for room to send would wait for ever.
     threading.Thread(target=_read_jobs, args=(connection, jobs), daemon=True).start()
     while (job := jobs.get()) is not None:
+        if isinstance(job, Exception):
+            raise job
         window = Window(job.task, start.settings, cache)
         if window.labels is not None:
             for sample, (row, (height, width)) in enumerate(zip(job.rows, job.task.samples_hw.tolist(), strict=True)):
                 window.draw(sample, ring[row, : height * width * 3].reshape(height, width, 3))
-        connection.send(_Done(ticket=job.ticket, labels=window.labels, unreadable=window.unreadable))
+        try:
+            connection.send(_Done(ticket=job.ticket, labels=window.labels, unreadable=window.unreadable))
+        except (BrokenPipeError, ConnectionResetError):
+            return
 
 
-def _read_jobs(connection: Connection, jobs: queue.SimpleQueue[_Job | None]) -> None:
+def _read_jobs(connection: Connection, jobs: queue.SimpleQueue[_Job | Exception | None]) -> None:
     try:
         while True:
             jobs.put(connection.recv())
     except (EOFError, OSError):
         jobs.put(None)
+    except Exception as error:  # no memory to read into
+        jobs.put(error)
 
 
 def main(ring: int, pipe: int, cache: int | None = None) -> None:
@@ -236,8 +276,7 @@ def main(ring: int, pipe: int, cache: int | None = None) -> None:
     connection = Connection(pipe)
     try:
         _work(ring, connection, cache)
-    except (BrokenPipeError, ConnectionResetError, EOFError):
-        return
     except Exception:
-        connection.send(_Failed(trace=traceback.format_exc()))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send(_Failed(trace=traceback.format_exc()))
         sys.exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from sanderling.datasets.coco import locate_coco
 from sanderling.datasets.dataset import Dataset
 from sanderling.datasets.finding import Finding
-from sanderling.datasets.layout import Layout, pictures_below
+from sanderling.datasets.layout import Layout, is_picture
 from sanderling.datasets.picture_file import upright_size
 from sanderling.datasets.rules import found
 from sanderling.datasets.voc import locate_voc
@@ -30,12 +30,11 @@ _Sizes = dict[str, tuple[int, int]]
 def open_unlabelled(paths: Sequence[Path]) -> Dataset:
     """Gather pictures as a data set without classes and boxes. A file that is reached in two ways is taken once.
 
-    Of a data set, or of each one in a folder of several, the split `train` is taken, or the only split there is, so
-    that nothing is learnt from the pictures of a later score. Of another folder all pictures are taken, and those in
-    its folders.
+    Of a data set, wherever below a path it stands, the split `train` is taken, or the only split there is, so that
+    nothing is learnt from the pictures of a later score. What belongs to no data set is taken whole.
 
     Args:
-        paths: data sets, folders of data sets, folders of pictures, pictures.
+        paths: data sets, pictures, and folders that hold any of them at any depth.
 
     Raises:
         DataError: a path does not exist or holds no picture, or a data set cannot be read or has several splits and
@@ -44,14 +43,16 @@ def open_unlabelled(paths: Sequence[Path]) -> Dataset:
     pictures: _Sizes = {}
     skipped: list[Finding] = []
     for path in paths:
-        before = len(pictures)
-        layouts = _data_sets(path)
-        for layout in layouts:
-            _take_data_set(layout, pictures, skipped)
-        if not layouts:
-            _take_files(path, pictures, skipped)
-        taken = f"of {len(layouts)} data set{'s' * (len(layouts) > 1)}" if layouts else "of a folder without labels"
-        logger.info("%s: %d pictures %s", path, len(pictures) - before, taken)
+        of_sets = of_none = sets = 0
+        for source in _sources(path):
+            before = len(pictures)
+            if isinstance(source, Layout):
+                _take_data_set(source, pictures, skipped)
+                sets, of_sets = sets + 1, of_sets + len(pictures) - before
+            else:
+                _take_file(source, pictures, skipped)
+                of_none += len(pictures) - before
+        logger.info("%s: %d pictures of %d data sets, %d without labels", path, of_sets, sets, of_none)
     if not pictures:
         raise DataError(
             f"{', '.join(map(str, paths)) or 'no path is given'}: no picture can be read there; name folders of "
@@ -88,19 +89,36 @@ def hold_back(dataset: Dataset, *, share: float, seed: int) -> tuple[Dataset, Da
     return dataset.subset(np.sort(order[count:])), dataset.subset(np.sort(order[:count]))
 
 
-def _data_sets(path: Path) -> list[Layout]:
-    """The data set that a path is, else those in its folders."""
+def _sources(path: Path) -> Iterator[Layout | Path]:
+    """The data sets that a path is or holds, and the pictures in it that belong to none."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; name pictures, a folder of pictures, or a data set")
     path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are written
     if (whole := _data_set(path)) is not None:
-        return [whole]
-    folders = sorted(child for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
-    found_there = [layout for folder in folders if (layout := _data_set(folder)) is not None]
-    for layout in found_there:
-        if not layout.readers:
+        yield whole
+    elif path.is_dir():
+        yield from _sources_in(path, set())
+    else:
+        yield path
+
+
+def _sources_in(folder: Path, seen: set[str]) -> Iterator[Layout | Path]:
+    """Those in a folder that is no data set itself; links are followed, each folder once."""
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    seen.add(real)
+    with os.scandir(folder) as entries:
+        children = sorted(entries, key=lambda entry: entry.name)
+    yield from (Path(child.path) for child in children if is_picture(child.name) and not child.is_dir())
+    for child in (Path(child.path) for child in children if child.is_dir()):
+        layout = _data_set(child)
+        if layout is None:
+            yield from _sources_in(child, seen)
+        elif layout.readers:
+            yield layout
+        else:
             logger.warning("%s: is left out, as no split of it can be read", layout.root)
-    return [layout for layout in found_there if layout.readers]
 
 
 def _data_set(path: Path) -> Layout | None:
@@ -123,11 +141,10 @@ def _take_data_set(layout: Layout, pictures: _Sizes, skipped: list[Finding]) -> 
             skipped.append(found("picture-missing", file=path, item=path, field="picture", value=path))
 
 
-def _take_files(path: Path, pictures: _Sizes, skipped: list[Finding]) -> None:
-    for file in pictures_below(path) if path.is_dir() else [path]:
-        # The header is enough, and lets large JPEGs be decoded at a reduced scale.
-        size_hw = upright_size(file)
-        if isinstance(size_hw, str):
-            skipped.append(found(size_hw, file=str(file), item=str(file), field="picture", value=file.name))
-        else:
-            pictures.setdefault(os.path.realpath(file), size_hw)
+def _take_file(file: Path, pictures: _Sizes, skipped: list[Finding]) -> None:
+    # The header is enough, and lets large JPEGs be decoded at a reduced scale.
+    size_hw = upright_size(file)
+    if isinstance(size_hw, str):
+        skipped.append(found(size_hw, file=str(file), item=str(file), field="picture", value=file.name))
+    else:
+        pictures.setdefault(os.path.realpath(file), size_hw)

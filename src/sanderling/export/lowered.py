@@ -20,6 +20,8 @@ from sanderling.structures.detections import Detections
 Floats = NDArray[np.floating]
 
 _SMALLEST = 1e-12
+_MOST_TIED = 2
+"""So many times what the graph looks at is compared at most: where all scores tie, no more would fit into memory."""
 
 
 def same_lowered(
@@ -50,8 +52,12 @@ def same_lowered(
     suppression = rule.suppression
     assert isinstance(suppression, MatrixNms)
     points, labels, own = candidates(scores, dataclasses.replace(rule, score=max(rule.score - score_tolerance, 0)))
-    best = np.argsort(-own, kind="stable")[:most]
+    best = np.argsort(-own, kind="stable")[: _MOST_TIED * most]
+    # Which candidate is the last that the graph looks at may be a tie too.
+    last = own[best[most - 1]] if len(best) > most else -np.inf
+    best = best[own[best] >= last - 2 * score_tolerance]
     points, labels, own = points[best], labels[best], own[best]
+    looked_at = own > last + 2 * score_tolerance
     boxes = boxes_xyxy[points]
     classes = np.zeros_like(labels) if rule.class_agnostic else labels
     lowest, highest = _ranges(boxes, own, classes, suppression, tolerance=score_tolerance)
@@ -60,7 +66,7 @@ def same_lowered(
     alike &= found.scores >= lowest[:, None] - score_tolerance
     alike &= found.scores <= highest[:, None] + score_tolerance
     bar = rule.score if len(found) < rule.max_detections else max(rule.score, float(found.scores.min()))
-    missing = ~alike.any(axis=1) & (lowest > bar + score_tolerance)
+    missing = ~alike.any(axis=1) & looked_at & (lowest > bar + score_tolerance)
     return bool(alike.any(axis=0).all() and not missing.any())
 
 

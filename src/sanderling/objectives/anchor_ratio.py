@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from sanderling.errors import ModelError
 from sanderling.objectives.assigners.anchor_ratio import assign_anchor_ratio
 from sanderling.objectives.losses.iou_family import iou_family_loss
-from sanderling.ops.tensor.distributed import mean_over_processes
+from sanderling.ops.tensor.divisors import shared_divisor
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
 
@@ -52,6 +52,7 @@ class AnchorRatioObjective:
 
     box_terms: ClassVar[tuple[str, ...]] = ("box",)
     """Losses that teach where a box is."""
+    means_over_pictures: ClassVar[bool] = False
 
     def __init__(self, config: AnchorRatioObjectiveConfig) -> None:
         self.config = config
@@ -63,7 +64,7 @@ class AnchorRatioObjective:
         summed, times three over their number. Objectness is taught the complete IoU (at least 0) of the box at each
         positive, the best one where several boxes want a point, and 0 elsewhere. The weights of the targets multiply
         the losses of their positives. A single class is taught as well, because decoding reads it. Numbers of positives
-        are means over the processes of a distributed run. Computed in float32, under autocast too.
+        are `shared_divisor`s. Computed in float32, under autocast too.
 
         Raises:
             ModelError: the network has no objectness, or more levels than there are level weights.
@@ -88,7 +89,7 @@ class AnchorRatioObjective:
                 largest_ratio=config.largest_ratio,
             )
             level = level_of[assigned.points]
-            positives = mean_over_processes(torch.bincount(level, minlength=len(sizes)).float()).clamp(min=1)
+            positives = shared_divisor(torch.bincount(level, minlength=len(sizes)).float())
 
         share = targets.weights[assigned.boxes] / positives[level]
         numbers = predictions.box_logits.float()[assigned.pictures, assigned.points]

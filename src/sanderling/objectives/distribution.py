@@ -20,7 +20,7 @@ from sanderling.objectives.losses.giou import giou_loss
 from sanderling.objectives.losses.quality_focal import background_focal, quality_focal
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import DistributionCoding
-from sanderling.ops.tensor.distributed import mean_over_processes
+from sanderling.ops.tensor.divisors import shared_divisor
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
 
@@ -48,6 +48,7 @@ class DistributionObjective:
 
     box_terms: ClassVar[tuple[str, ...]] = ("box", "distribution")
     """Losses that teach where a box is."""
+    means_over_pictures: ClassVar[bool] = False
 
     def __init__(self, config: DistributionObjectiveConfig) -> None:
         self.config = config
@@ -57,8 +58,8 @@ class DistributionObjective:
 
         Class loss counts every point and is divided by the number of positives (of each picture at least 1). Box losses
         count positives, each as much as its detached best class score, and are divided by the sum of these (at least
-        1); the weights of the targets multiply losses and not divisors. Both divisors are means over the processes of
-        a distributed run. Computed in float32, under autocast too.
+        1); the weights of the targets multiply losses and not divisors. Both are `shared_divisor`s. Computed in
+        float32, under autocast too.
 
         Raises:
             ModelError: the head codes boxes in another way.
@@ -76,7 +77,7 @@ class DistributionObjective:
                 predictions.strides,
                 candidates_per_level=config.candidates_per_level,
             )
-            positives = mean_over_processes(_count_positives(assigned, targets.pictures)).clamp(min=1)
+            positives = shared_divisor(_count_positives(assigned, targets.pictures))
         return distribution_losses(predictions, targets, assigned, weights=config, positives=positives)
 
 
@@ -114,7 +115,7 @@ def distribution_losses(
     """
     class_logits, box_logits = predictions.class_logits.float(), predictions.box_logits.float()
     confidence = class_logits.detach()[assigned.pictures, assigned.points].amax(-1).sigmoid()
-    confidences = mean_over_processes(confidence.sum()).clamp(min=1)
+    confidences = shared_divisor(confidence.sum())
 
     share = targets.weights[assigned.boxes]
     wanted_xyxy = targets.boxes_xyxy[assigned.boxes]

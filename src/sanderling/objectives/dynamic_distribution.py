@@ -17,7 +17,7 @@ from sanderling.objectives.assigners.dsla import assign_dsla
 from sanderling.objectives.distribution import distribution_losses
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import DistributionCoding
-from sanderling.ops.tensor.distributed import mean_over_processes
+from sanderling.ops.tensor.divisors import shared_divisor
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
 
@@ -47,6 +47,7 @@ class DynamicDistributionObjective:
 
     box_terms: ClassVar[tuple[str, ...]] = ("box", "distribution")
     """Losses that teach where a box is; those of a guidance, which does not ship, are left out."""
+    means_over_pictures: ClassVar[bool] = False
 
     def __init__(self, config: DynamicDistributionObjectiveConfig) -> None:
         self.config = config
@@ -57,7 +58,7 @@ class DynamicDistributionObjective:
         """Weighted scalar losses `class`, `box` and `distribution`; those of a guidance with `guidance_` before them.
 
         The class loss is divided by the number of positives, box losses by the sum of the positives' confidences, both
-        at least 1 and means over the processes of a distributed run. Computed in float32, under autocast too.
+        at least 1 and `shared_divisor`s. Computed in float32, under autocast too.
 
         Raises:
             ModelError: the head codes boxes in another way.
@@ -78,7 +79,7 @@ class DynamicDistributionObjective:
                 overlap_weight=self.config.overlap_weight,
             )
             count = torch.tensor(float(len(quality)), device=quality.device)
-            positives = mean_over_processes(count).clamp(min=1)
+            positives = shared_divisor(count)
 
         def of(said: Predictions) -> dict[str, Tensor]:
             return distribution_losses(

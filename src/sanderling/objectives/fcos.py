@@ -19,7 +19,7 @@ from sanderling.objectives.losses.focal import focal_with_few_positives
 from sanderling.objectives.losses.giou import giou_loss
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import DistanceCoding
-from sanderling.ops.tensor.distributed import mean_over_processes
+from sanderling.ops.tensor.divisors import shared_divisor
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
 
@@ -54,6 +54,7 @@ class FcosObjective:
 
     box_terms: ClassVar[tuple[str, ...]] = ("box",)
     """Losses that teach where a box is."""
+    means_over_pictures: ClassVar[bool] = False
 
     def __init__(self, config: FcosObjectiveConfig) -> None:
         self.config = config
@@ -63,7 +64,7 @@ class FcosObjective:
 
         Class loss counts every point, the others the positives. Class and centreness are divided by the number of
         positives (at least 1). The GIoU loss of a box counts as much as its point is central and is divided by the sum
-        of these. Both divisors are means over the processes of a distributed run; the weights of the targets multiply
+        of these. Both are `shared_divisor`s; the weights of the targets multiply
         losses and not divisors. Computed in float32, under autocast too.
 
         Raises:
@@ -85,8 +86,8 @@ class FcosObjective:
             priors, strides = predictions.priors_cxcywh[assigned.points], predictions.strides[assigned.points]
             wanted_xyxy = targets.boxes_xyxy[assigned.boxes]
             centreness = _centreness(wanted_xyxy, priors[:, :2])
-            positives = mean_over_processes(class_logits.new_tensor(float(len(assigned.points)))).clamp(min=1)
-            central = mean_over_processes(centreness.sum()).clamp(min=1e-6)
+            positives = shared_divisor(class_logits.new_tensor(float(len(assigned.points))))
+            central = shared_divisor(centreness.sum(), least=1e-6)
 
         share = targets.weights[assigned.boxes]
         numbers = box_logits[assigned.pictures, assigned.points]

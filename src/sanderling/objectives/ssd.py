@@ -20,7 +20,7 @@ from sanderling.objectives.losses.focal import focal_negative, focal_with_few_po
 from sanderling.objectives.losses.hard_negatives import HardNegatives
 from sanderling.objectives.own_head import expect_coding
 from sanderling.ops.tensor.coding import SsdCoding
-from sanderling.ops.tensor.distributed import mean_over_processes
+from sanderling.ops.tensor.divisors import shared_divisor
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
 
@@ -53,6 +53,7 @@ class SsdObjective:
 
     box_terms: ClassVar[tuple[str, ...]] = ("box",)
     """Losses that teach where a box is."""
+    means_over_pictures: ClassVar[bool] = False
 
     def __init__(self, config: SsdObjectiveConfig) -> None:
         self.config = config
@@ -61,8 +62,8 @@ class SsdObjective:
         """Weighted scalar losses `class` and `box`; their sum is the loss of the batch.
 
         Class loss counts every point (or the positives and the hardest others), box loss the positives and the mean of
-        its four numbers. Both are divided by the number of positives of the batch (at least 1, a mean over the
-        processes of a distributed run); the weights of the targets multiply losses and not the divisor. Computed in
+        its four numbers. Both are divided by the number of positives of the batch (at least 1, a
+        `shared_divisor`); the weights of the targets multiply losses and not the divisor. Computed in
         float32, under autocast too.
 
         Raises:
@@ -79,7 +80,7 @@ class SsdObjective:
             assigned = assign_max_iou(targets, predictions.priors_cxcywh, threshold=config.match_iou)
             priors, strides = predictions.priors_cxcywh[assigned.points], predictions.strides[assigned.points]
             wanted = predictions.coding.encode(targets.boxes_xyxy[assigned.boxes], priors, strides)
-            positives = mean_over_processes(class_logits.new_tensor(float(len(assigned.points)))).clamp(min=1)
+            positives = shared_divisor(class_logits.new_tensor(float(len(assigned.points))))
 
         share = targets.weights[assigned.boxes]
         numbers = box_logits[assigned.pictures, assigned.points]

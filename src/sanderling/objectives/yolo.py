@@ -19,7 +19,7 @@ from sanderling.objectives.assigners.best_anchor import AnchorAssignment, assign
 from sanderling.objectives.losses.hard_negatives import HardNegatives
 from sanderling.objectives.losses.iou_family import IouForm, iou_family_loss
 from sanderling.ops.tensor.coding import YoloCoding
-from sanderling.ops.tensor.distributed import mean_over_processes
+from sanderling.ops.tensor.divisors import shared_divisor
 from sanderling.ops.tensor.iou import aligned_iou, area
 from sanderling.structures.batch import Targets
 from sanderling.structures.predictions import Predictions
@@ -105,6 +105,7 @@ class YoloObjective:
 
     box_terms: ClassVar[tuple[str, ...]] = ("centre", "size", "iou")
     """Losses that teach where a box is, whichever of them the form has."""
+    means_over_pictures: ClassVar[bool] = True
 
     def __init__(self, config: YoloObjectiveConfig) -> None:
         self.config = config
@@ -138,7 +139,7 @@ class YoloObjective:
             decoded = coding.decode(box_logits, priors, strides)
             background = ~overlaps_a_target(decoded, targets, above=config.ignore_iou)
             background[assigned.pictures, assigned.points] = False
-            pictures = mean_over_processes(torch.tensor(float(targets.pictures), device=strides.device)).clamp(min=1)
+            pictures = shared_divisor(torch.tensor(float(targets.pictures), device=strides.device))
 
         at = (assigned.pictures, assigned.points)
         share = targets.weights[assigned.boxes]

@@ -36,7 +36,22 @@ _SUFFIX = "-published"
 
 def names() -> list[str]:
     """All names that `named` knows."""
-    return [*zoo.names(), *(model + _SUFFIX for model in _PUBLISHED), PPYOLO_SMALL]
+    return [*zoo.names(), *recipes()]
+
+
+def recipes() -> list[str]:
+    """Those that are no model's of the zoo: the authors' own recipes, and that of the ladder."""
+    return [*(model + _SUFFIX for model in _PUBLISHED), PPYOLO_SMALL]
+
+
+def about(recipe: str) -> str:
+    """What one of `recipes` is, in a line: what its function says of itself.
+
+    >>> about("ppyolo-small")
+    "Step A of PP-YOLO's table at a size for a processor; `ablate --ladder ppyolo` adds the others."
+    """
+    make = ppyolo_ladder if recipe == PPYOLO_SMALL else _PUBLISHED[recipe.removesuffix(_SUFFIX)]
+    return (make.__doc__ or "").partition("\n")[0]
 
 
 def named(name: str, *, batch: int | None = None, epochs: int | None = None, from_scratch: bool = True) -> Run:

@@ -90,7 +90,9 @@ PUBLISHED_PLUS = ("nanodet-plus-m", "nanodet-plus-m-320", "nanodet-plus-m-1.5x",
 
 
 def nanodet_published(model: DetectorConfig, *, batch: int | None = None, epochs: int | None = None) -> Run:
-    """SGD with momentum and steps; no average, no clipping. For m: 0.14 at batch 192, 280 epochs.
+    """SGD with momentum and steps; no average, no clipping.
+
+    For m: 0.14 at batch 192, 280 epochs.
 
     Args:
         model: a size of NanoDet, by its name.

@@ -56,7 +56,7 @@ def ppyolo_small(class_names: Sequence[str]) -> DetectorConfig:
 
 
 def ppyolo_ladder(*, batch: int = 8, epochs: int = 30) -> Run:
-    """The run that the ladder begins with.
+    """Step A of PP-YOLO's table at a size for a processor; `ablate --ladder ppyolo` adds the others.
 
     Args:
         batch: pictures of a batch; the learning rate grows with its square root.

@@ -23,6 +23,7 @@ from sanderling.studies.summary import Row, ablation_table
 logger = logging.getLogger(__name__)
 
 NAME = "ablation"
+_LABEL = 40
 
 
 def ablation_plain(ablation: Ablation, rows: Sequence[Row], results: Results) -> dict[str, Any]:
@@ -30,7 +31,9 @@ def ablation_plain(ablation: Ablation, rows: Sequence[Row], results: Results) ->
     return {
         "mode": ablation.mode,
         "seeds": list(ablation.seeds),
+        "minutes": ablation.minutes,
         "published_source": ablation.source or None,
+        "baseline_changes": list(ablation.baseline_changes),
         "rows": [
             {
                 **dataclasses.asdict(row),
@@ -112,6 +115,12 @@ def _csv(table: Table) -> str:
     return text.getvalue()
 
 
+def _label(row: Row) -> str:
+    """A step in the plot, where long lists of switches find no room."""
+    text = f"{row.letter} {row.name}".strip()
+    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
+
+
 def _chart(folder: Path, ablation: Ablation, rows: Sequence[Row], results: Results) -> Picture:
     path = folder / f"{NAME}.png"
     found: list[list[float]] = []
@@ -121,7 +130,7 @@ def _chart(folder: Path, ablation: Ablation, rows: Sequence[Row], results: Resul
     spread_chart(
         path,
         title="AP of each step",
-        labels=[f"{row.letter} {row.name}".strip() for row in rows],
+        labels=[_label(row) for row in rows],
         values=found,
         x_label="AP, each run a point; mean and standard deviation",
         percent=True,

@@ -1,39 +1,57 @@
-"""How many epochs a training of given minutes has, found by timing a few of them."""
+"""Trainings of equal time: how many epochs each has, found by timing a few of them.
+
+An epoch takes as long as the fastest of those timed, as what slows one down is other work on the machine. Still two
+timings of the same training differ, and other numbers of epochs would then pass for what a step is worth: a step that
+is timed nearly as the one it is compared with gets as many epochs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Sequence
 
 from sanderling.recipes.run import Run
+from sanderling.training.epochs_in_minutes import epochs_in
 
-TIMED_EPOCHS = 4
-"""So many epochs are timed; the first is slower than the others and is left out."""
 VALIDATIONS = 5
 """Validations of a training, evenly spread, the last after its last epoch."""
-_VALIDATION_S = 3.0
-"""What each further validation is taken to need."""
+TIMED_EPOCHS = VALIDATIONS
+"""So many epochs are timed, each with its validation: what a training does beside its epochs is then timed whole."""
+SAME_EPOCHS = 0.2
+"""Share by which the epochs that fit may differ before a step gets another number than the one it is compared with. On
+two cores of a shared machine, two timings of the same training were nearer than that more than four times out of five.
+"""
 
 
 def timed(run: Run) -> Run:
-    """The few epochs of a run that are timed, validated once."""
-    return _loop(with_epochs(run, TIMED_EPOCHS), validate_every=TIMED_EPOCHS)
+    """The few epochs of a run that are timed."""
+    return with_epochs(run, TIMED_EPOCHS)
 
 
 def epochs_that_fit(*, minutes: float, seconds: float, epoch_s: Sequence[float]) -> int:
-    """Epochs that a training of so many minutes has, start and validations included; never fewer than were timed.
+    """Epochs that a training of so many minutes has, start and validations included.
 
     Args:
         minutes: wall time of the whole training.
-        seconds: wall time of the timed training, start and its validation included.
-        epoch_s: seconds of each of its epochs.
+        seconds: wall time of the timed training, start and validations included.
+        epoch_s: seconds of each of its epochs; the first is slower than the others and is left out.
 
-    >>> epochs_that_fit(minutes=1, seconds=10, epoch_s=[3, 2, 2, 2])
-    23
+    Raises:
+        UsageError: not one fits.
+
+    >>> epochs_that_fit(minutes=1, seconds=20, epoch_s=[3, 2, 2, 2, 2])
+    24
     """
-    around_s = seconds - sum(epoch_s) + (VALIDATIONS - 1) * _VALIDATION_S
-    return max(TIMED_EPOCHS, int((minutes * 60 - around_s) / statistics.median(epoch_s[1:])))
+    return epochs_in(minutes, around_s=seconds - sum(epoch_s), epoch_s=min(epoch_s[1:]))
+
+
+def epochs_beside(compared: int | None, fit: int) -> int:
+    """The epochs of a step: as many as fit, or those of the step it is compared with where these are near.
+
+    >>> epochs_beside(50, 45), epochs_beside(50, 30), epochs_beside(None, 45)
+    (50, 30, 45)
+    """
+    return compared if compared is not None and abs(fit - compared) <= SAME_EPOCHS * compared else fit
 
 
 def validate_every(epochs: int) -> int:
@@ -52,8 +70,6 @@ def with_epochs(run: Run, epochs: int) -> Run:
     """
     late = run.loop.mosaic_off
     mosaic_off = max(1, round(late * epochs / run.loop.epochs)) if late else 0
-    return _loop(run, epochs=epochs, mosaic_off=mosaic_off, validate_every=validate_every(epochs))
-
-
-def _loop(run: Run, **changes: int) -> Run:
-    return dataclasses.replace(run, loop=dataclasses.replace(run.loop, **changes))
+    every = validate_every(epochs)
+    loop = dataclasses.replace(run.loop, epochs=epochs, mosaic_off=mosaic_off, validate_every=every)
+    return dataclasses.replace(run, loop=loop)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sanderling import config
 from sanderling.errors import UsageError, nearest
+from sanderling.recipes.named import named
+from sanderling.recipes.run import Run
 from sanderling.studies.switches import kind_of, parts
+
+_EVERYONES_OWN = ("data.", "model.class_names", "seed", "trackers", "runtime.")
+"""What is different in every study and says nothing about its first row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +56,45 @@ class Ladder:
                 return row
         return None
 
+    def joined(self, steps: Sequence[str], letters: Sequence[str]) -> list[str]:
+        """Some rows as steps of their own, each with all that lies between it and the one before.
+
+        Args:
+            steps: of an ablation that begins with the first row, each on top of the one before.
+            letters: of the rows; the first one stands for itself and may be left out.
+
+        Raises:
+            UsageError: a letter is of no row, or its row is not among the steps.
+
+        >>> PPYOLO.joined(PPYOLO.steps[:4], ["A", "C", "E"])
+        ['resnet-dcn,large-batch,ema,drop-block', 'iou-loss,iou-aware']
+        """
+        found, on, waiting = {self.rows[0].letter: ""}, list[str](), list[str]()
+        for step in steps:
+            on += parts(step)
+            waiting.append(step)
+            row = self.row(on)
+            if row is not None and row.letter in letters:
+                found[row.letter] = ",".join(waiting)
+                waiting = []
+        for letter in letters:
+            if letter not in found:
+                known = ", ".join(row.letter for row in self.rows)
+                raise UsageError(
+                    f"rows: {letter!r} is not among the steps; the ladder {self.name!r} has {known}, and rows that "
+                    "need a file come with --switch"
+                )
+        return [text for text in found.values() if text]
+
+    def changed_in(self, run: Run) -> tuple[str, ...]:
+        """In what a run differs from the recipe that the first row is here, as `key=value`; data and machine aside."""
+        recipe, ours = config.plain(named(self.run)), config.plain(run)
+        return tuple(
+            f"{key}={json.dumps(value)}"
+            for key, _, value in config.differences(recipe, ours)
+            if not key.startswith(_EVERYONES_OWN)
+        )
+
 
 PPYOLO = Ladder(
     name="ppyolo",
@@ -66,7 +112,7 @@ PPYOLO = Ladder(
         PublishedRow(letter="J", switches="weights", ap=0.448),
         PublishedRow(letter="K", switches="double-schedule", ap=0.453),
     ),
-    source="PaddleDetection configs/ppyolo, appendix: COCO val2017 at 608x608, ResNet50vd",
+    source="PaddleDetection configs/ppyolo, COCO val2017 at 608x608, ResNet50vd, B to I with ImageNet weights",
 )
 
 LADDERS: Mapping[str, Ladder] = {ladder.name: ladder for ladder in (PPYOLO,)}

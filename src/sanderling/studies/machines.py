@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,13 +36,17 @@ class Job:
         name: for people.
         run: what.
         folder: where its files go.
+        inputs: digests of the files that the run reads.
         weights_from: the folder of a finished run, None to train.
+        anew: begin again where it was stopped, as its time is what is asked for.
     """
 
     name: str
     run: Run
     folder: Path
+    inputs: Mapping[str, str] = field(default_factory=dict)
     weights_from: Path | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

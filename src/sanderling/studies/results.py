@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sanderling import config
 from sanderling.errors import UsageError
 
 Plain = Mapping[str, Any]
@@ -21,6 +23,8 @@ class Result:
 
     Attributes:
         run: plain values of what was run.
+        inputs: digests of the files that it read, by what they are.
+        weights_of: of an evaluation, the digest of the result whose training made the weights.
         metrics: name to fraction; None where it failed.
         error: why it failed, else None.
         seconds: wall time.
@@ -28,6 +32,8 @@ class Result:
     """
 
     run: Plain
+    inputs: Plain = field(default_factory=dict)
+    weights_of: str | None = None
     metrics: Mapping[str, float | None] | None = None
     error: str | None = None
     seconds: float = 0.0
@@ -39,16 +45,17 @@ def write_result(file: Path, result: Result) -> None:
     write_json(file, dataclasses.asdict(result))
 
 
-def read_result(file: Path, run: Plain, *, overwrite: bool) -> Result | None:
-    """What is in the file if it is of an equal run and did not fail; None where it has to be done.
+def read_result(file: Path, run: Plain, inputs: Plain, *, overwrite: bool) -> Result | None:
+    """What is in the file if it is of an equal run on equal files and did not fail; None where it has to be done.
 
     Args:
         file: may be missing.
         run: plain values of what is wanted.
+        inputs: digests of the files that it reads now.
         overwrite: take a file of another run for missing.
 
     Raises:
-        UsageError: the file is of another run, and `overwrite` is off; or it is none of ours.
+        UsageError: the file is of another run or of other files, and `overwrite` is off; or it is none of ours.
     """
     if not file.is_file():
         return None
@@ -59,29 +66,26 @@ def read_result(file: Path, run: Plain, *, overwrite: bool) -> Result | None:
         if overwrite:
             return None
         raise UsageError(f"{file}: holds no result of a study; name another folder, or --overwrite") from None
-    difference = next(differences(found.run, run), None)
-    if difference is None:
+    why = _other_run(found, run, inputs)
+    if why is None:
         return found if found.error is None else None
     if overwrite:
         return None
-    key, there, wanted = difference
-    raise UsageError(
-        f"{file}: is of another run: {key} is {there!r} there and {wanted!r} is asked for; name another folder, or "
-        "train this one again: --overwrite"
-    )
+    raise UsageError(f"{file}: is of another run: {why}; name another folder, or train this one again: --overwrite")
 
 
-def differences(ours: Any, theirs: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key and both values wherever two nested mappings differ; None stands for a missing one.
+def _other_run(found: Result, run: Plain, inputs: Plain) -> str | None:
+    """What a result differs in from what is wanted."""
+    for key, there, wanted in config.differences(found.run, run):
+        return f"{key} is {there!r} there and {wanted!r} is asked for"
+    for name, _, _ in config.differences(found.inputs, inputs):
+        return f"the files of its {name} are others by now"
+    return None
 
-    >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}))
-    [('a.c', 2, 3)]
-    """
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        for name in {**ours, **theirs}:
-            yield from differences(ours.get(name), theirs.get(name), f"{key}.{name}" if key else name)
-    elif ours != theirs:
-        yield key, ours, theirs
+
+def digest_of(file: Path) -> str:
+    """Tells the result in a file from every other: no two trainings take the same time to the millisecond."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def write_json(file: Path, plain: Any) -> None:

@@ -12,7 +12,11 @@ from sanderling.models.network import DetectorConfig
 from sanderling.reporting.tables import Column, Table
 from sanderling.structures.artefact import PostprocessRule
 from sanderling.studies.ablation import Ablation
+from sanderling.studies.equal_time import SAME_EPOCHS, TIMED_EPOCHS
 from sanderling.studies.series import Place, Results, ordered
+
+_NAMED = 6
+"""Of many changes of the baseline, so many are written out; `ablation.json` holds them all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +64,7 @@ class Row:
         macs: multiply-adds at the network's input size.
         latency: where it was measured.
         minutes: wall time of a training; None where there was none.
-        epochs: of a training.
+        epochs: of the training whose weights are measured.
         errors: of runs that failed.
     """
 
@@ -112,6 +116,8 @@ def summarise(
         before = None if step.before is None else ablation.steps[step.before]
         finished = [result for result in found if result.metrics is not None]
         trained = [result for result in finished if result.epoch_s]
+        weights_of = ablation.weights_of(place)
+        made = [key for seed in ablation.seeds if (key := Place(weights_of, seed)) in results and results[key].epoch_s]
         published = (step.published_ap, None if before is None else before.published_ap)
         rows.append(
             Row(
@@ -127,7 +133,7 @@ def summarise(
                 macs=costs[place].macs,
                 latency=(latencies or {}).get(place),
                 minutes=statistics.mean(result.seconds for result in trained) / 60 if trained else None,
-                epochs=len(trained[0].epoch_s) if trained else None,
+                epochs=len(results[made[0]].epoch_s) if finished and made else None,
                 errors=tuple(result.error for result in found if result.error is not None),
             )
         )
@@ -183,17 +189,30 @@ def ablation_table(ablation: Ablation, rows: Sequence[Row]) -> Table:
     shown = [at for at in range(len(columns)) if at < 4 or any(cell[at] not in (None, "") for cell in cells)]
     if not any(row.letter for row in rows):
         shown = shown[1:]
-    note = f"delta: to {what}, seed by seed"
-    if len(ablation.seeds) > 1:
-        note += f"; spread: standard deviation over {len(ablation.seeds)} seeds"
-    if published:
-        note += f"; published: {ablation.source}"
     return Table(
         title="Ablation",
         columns=tuple(columns[at] for at in shown),
         rows=tuple(tuple(cell[at] for at in shown) for cell in cells),
-        note=note,
+        note=_note(ablation, what=what, published=published),
     )
+
+
+def _note(ablation: Ablation, *, what: str, published: bool) -> str:
+    """What the figures are."""
+    notes = [f"delta: to {what}, seed by seed"]
+    if len(ablation.seeds) > 1:
+        notes.append(f"spread: standard deviation over {len(ablation.seeds)} seeds")
+    if ablation.minutes is not None:
+        notes.append(
+            f"epochs: as many as fit into {ablation.minutes:g} minutes, told by timing {TIMED_EPOCHS}; a step that "
+            f"came within {SAME_EPOCHS:.0%} of the one it is compared with has as many as that one"
+        )
+    if published:
+        notes.append(f"published: {ablation.source}")
+        if changes := ablation.baseline_changes:
+            more = f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else ""
+            notes.append(f"and not for our baseline, which is another one: {', '.join(changes[:_NAMED])}{more}")
+    return "; ".join(notes)
 
 
 def _all(ablation: Ablation, results: Results, place: int, metric: str) -> list[float]:

@@ -62,6 +62,7 @@ class DetectionTask(Task):
     def __init__(self, network: DetectorNetwork, config: DetectionTaskConfig) -> None:
         super().__init__(network)
         self.objective = config.objective.build()
+        self.means_over_pictures = self.objective.means_over_pictures
         self.guidance = _guidance_for(network, self.objective)
         self._epoch = 0
         self._frozen = frozen_modules(network, config.freeze)

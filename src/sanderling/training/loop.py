@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from sanderling.errors import RunError
 from sanderling.models.network import DetectorNetwork
+from sanderling.ops.tensor.divisors import JoinedBatches
 from sanderling.structures.batch import Batch
 from sanderling.training.ema import Ema
 from sanderling.training.feedback import Feedback
@@ -34,8 +37,12 @@ class LoopConfig:
 
     epochs: Annotated[int, Field(gt=0)] = 100
     accumulate: Annotated[int, Field(gt=0)] = 1
-    """Batches whose mean gradient makes one step together: that of one large batch where losses are means over pictures
-    (the YOLO objective), of about its direction where they are means over positives, as each batch has its own."""
+    """Batches whose gradients make one step together: that of one batch with all their pictures, BatchNorm apart.
+
+    Where losses are means over positives and not over pictures (all but the YOLO objective's), this takes a forward
+    pass more, to count them first. Under Stitcher or activation cutout, which change batches between the passes, it is
+    not done, and each batch is divided by its own.
+    """
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Longer gradients are shortened to this length."""
     mosaic_off: Annotated[int, Field(ge=0)] = 10
@@ -144,13 +151,14 @@ def _train_epoch(
     meter, progress = _Meter(), training.progress
     while group := list(itertools.islice(batches, config.accumulate)):
         meter.rate = training.learning_rate.apply(training.optimizer, progress.step)
+        together = _together(group, training, runtime)
         for index, drawn in enumerate(group, start=1):
             batch = drawn
             for feedback in training.feedback:
                 batch = feedback.before(batch)
             batch = runtime.bring(batch)
             with runtime.without_averaging(module, active=index < len(group)):
-                with runtime.autocast():
+                with runtime.autocast(), together():
                     losses = module(batch)
                 total = torch.stack(list(losses.values())).sum()
                 for feedback in training.feedback:
@@ -175,6 +183,28 @@ def _train_epoch(
         training.optimizer.zero_grad()
         progress.step += 1
     return meter.record(progress.epoch + 1)
+
+
+def _together(
+    group: Sequence[Batch], training: Training, runtime: Runtime
+) -> Callable[[], AbstractContextManager[None]]:
+    """Where the losses of a step's batches are those of the joined batch, whatever they are divided by.
+
+    Each batch is looked at first, which leaves no trace in the task. With feedback nobody knows yet what it will make
+    of the next batch.
+    """
+    if len(group) == 1 or training.feedback or training.task.means_over_pictures:
+        return contextlib.nullcontext
+    joined = JoinedBatches(len(group))
+    before = [buffer.clone() for buffer in training.task.buffers()]
+    devices = [runtime.device] if runtime.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        for batch in group:
+            with runtime.autocast(), joined.looking():
+                training.task(runtime.bring(batch))
+        for buffer, kept in zip(training.task.buffers(), before, strict=True):
+            buffer.copy_(kept)
+    return joined.teaching
 
 
 class _Meter:

@@ -78,11 +78,13 @@ class Runtime:
     Attributes:
         rank: number of this process.
         world: how many processes train together.
+        local_world: how many of them on this machine.
     """
 
     def __init__(self, config: RuntimeConfig) -> None:
         self.config = config
         self.rank, self.world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE", self.world))
         self._local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.device = torch.device(config.device)
         if self.device.type == "cuda" and self.world > 1:

@@ -22,6 +22,9 @@ class Task(nn.Module, ABC):
         network: what ships, without the modules that only teach.
     """
 
+    means_over_pictures: bool = True
+    """Whether the losses are means over the pictures of a batch, or else are divided by `ops.tensor.divisors`."""
+
     def __init__(self, network: DetectorNetwork) -> None:
         super().__init__()
         self.network = network

@@ -178,7 +178,7 @@ def test_where_only_the_middle_counts_a_box_with_its_middle_out_of_sight_is_drop
 
 def _polygon(box: NDArray[np.float64], matrix: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
     """What is seen of a moved box, by many points."""
-    x, y = np.meshgrid(np.linspace(box[0], box[2], 400), np.linspace(box[1], box[3], 400))
+    x, y = np.meshgrid(np.linspace(box[0], box[2], 200), np.linspace(box[1], box[3], 200))
     points = np.stack([x.ravel(), y.ravel()], axis=1) @ matrix[:, :2].T + matrix[:, 2]
     inside = ((points >= window[:2]) & (points <= window[2:])).all(axis=1)
     if not inside.any():

@@ -27,6 +27,10 @@ Concentration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class MixupConfig:
     """PP-YOLO's values.
 
+    Each sample is put into its place first (expand, crop, scale, flip), then the two are mixed, and what changes pixels
+    comes last. PaddleDetection, PP-YOLO's framework, mixes the decoded pictures, their top left corners together, and
+    varies the mixture as one picture.
+
     >>> MixupConfig().alpha
     1.5
     """
@@ -43,7 +47,7 @@ class MixupConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CutMixConfig:
-    """PaddleDetection's values.
+    """PaddleDetection's values. Samples are put into their places first, as for mixup.
 
     >>> CutMixConfig().keep_all
     False

@@ -26,8 +26,6 @@ def save_network(network: DetectorNetwork, path: Path, *, extra: Mapping[str, st
         path: the file, conventionally `*.safetensors`.
         extra: further metadata as text, such as the metrics that the weights reached.
     """
-    from safetensors.torch import save
-
     metadata = {
         _VERSION_KEY: _FORMAT_VERSION,
         _CONFIG_KEY: json.dumps(config.plain(network.config)),
@@ -35,11 +33,18 @@ def save_network(network: DetectorNetwork, path: Path, *, extra: Mapping[str, st
         **({"batchnorm": "folded"} if folded_norms(network) else {}),
         **(extra or {}),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_tensors(network.state_dict(), path, metadata=metadata)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str]) -> None:
+    """Write tensors by name, and text beside them, whole or not at all. Equal ones give equal files."""
+    from safetensors.torch import save
+
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     try:
-        temporary.write_bytes(_in_order(save(tensors, metadata=metadata)))
+        temporary.write_bytes(_in_order(save(held, metadata=dict(metadata))))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -2,24 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from sanderling.compression import epochs_in_minutes
-from sanderling.compression.epochs_in_minutes import epochs_in, seconds_per_batch
 from sanderling.errors import UsageError
+from sanderling.training import epochs_in_minutes
+from sanderling.training.epochs_in_minutes import epochs_in, seconds_per_batch
 from tests.support.training import ListLoader, cpu_runtime, mean_colour_training, random_batch
 
 
 @pytest.mark.parametrize("minutes", [1.0, 10.0])
 def test_the_epochs_fill_the_minutes_and_do_not_pass_them(minutes: float) -> None:
-    spent, batch_s, batches, after = 12.0, 0.7, 11, 3
-    epochs = epochs_in(minutes, spent_s=spent, batch_s=batch_s, batches=batches, batches_after=after)
-    takes = spent + batch_s * (epochs * batches + after)
-    assert takes <= 0.95 * 60 * minutes
-    assert takes + batch_s * batches > 0.95 * 60 * minutes
+    around_s, epoch_s = 12.0, 0.7
+    takes = around_s + epoch_s * epochs_in(minutes, around_s=around_s, epoch_s=epoch_s)
+    assert takes <= 0.95 * 60 * minutes < takes + epoch_s
 
 
 def test_less_than_an_epoch_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"minutes = 0.5: an epoch of 40 batches takes about 40 s and 18 s are left"):
-        epochs_in(0.5, spent_s=10, batch_s=1.0, batches=40, batches_after=0)
+    with pytest.raises(UsageError, match=r"minutes = 0.5: an epoch takes about 40.0 s and 18.5 s are left for epochs"):
+        epochs_in(0.5, around_s=10, epoch_s=40)
 
 
 @pytest.mark.parametrize("batches", [1, 5, 40])

@@ -1,4 +1,4 @@
-"""How many epochs fit into a given time: a few steps are timed first, and the schedule is that of a fixed length.
+"""How many epochs fit into a given time: a few are timed first, and the schedule is that of a fixed length.
 
 So a run is resumed as any other, and two runs with the same number of epochs are the same. The time is an estimate: a
 machine that slows down afterwards takes longer.
@@ -48,28 +48,26 @@ def seconds_per_batch(training: Training, loader: Loader, runtime: Runtime, *, s
     return (watch.times[-1] - watch.times[_WARM]) / (len(watch.times) - 1 - _WARM)
 
 
-def epochs_in(minutes: float, *, spent_s: float, batch_s: float, batches: int, batches_after: int) -> int:
+def epochs_in(minutes: float, *, around_s: float, epoch_s: float) -> int:
     """The epochs that a run of the given minutes has.
 
-    >>> epochs_in(10, spent_s=30, batch_s=1.0, batches=20, batches_after=2)
+    >>> epochs_in(10, around_s=32, epoch_s=20)
     26
 
     Args:
         minutes: of the whole run.
-        spent_s: seconds of it that have passed.
-        batch_s: seconds that a batch takes.
-        batches: of an epoch.
-        batches_after: to measure on in the end.
+        around_s: seconds of it that pass before, between and after the epochs: start, validations, writing.
+        epoch_s: seconds of an epoch.
 
     Raises:
         UsageError: not one epoch fits.
     """
-    left_s = 60 * minutes * (1 - _RESERVE) - spent_s - batch_s * batches_after
-    epochs = int(left_s / (batch_s * batches))
+    left_s = 60 * minutes * (1 - _RESERVE) - around_s
+    epochs = int(left_s / epoch_s)
     if epochs < 1:
         raise UsageError(
-            f"minutes = {minutes:g}: an epoch of {batches} batches takes about {batch_s * batches:.0f} s and "
-            f"{max(0, left_s):.0f} s are left; give more minutes, fewer pictures or a smaller --imgsz"
+            f"minutes = {minutes:g}: an epoch takes about {epoch_s:.1f} s and {max(0, left_s):.1f} s are left for "
+            "epochs; give more minutes, fewer pictures or a smaller --imgsz"
         )
     return epochs
 
