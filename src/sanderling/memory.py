@@ -39,7 +39,10 @@ def available_memory(system: Path = Path("/")) -> Memory:
     if limit is not None:
         left.append(Memory(size=limit, reason="ulimit -v allows"))
     if not left:
-        raise UsageError("this system does not tell how much memory is free: /proc/meminfo cannot be read")
+        raise UsageError(
+            "this system does not tell how much memory is free: /proc/meminfo cannot be read; say how much may be used "
+            "(--memory, or runtime.cache.gigabytes)"
+        )
     return min(left, key=lambda memory: memory.size)
 
 

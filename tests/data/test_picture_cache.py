@@ -100,6 +100,19 @@ def test_each_picture_is_decoded_once_in_a_run(dataset: Dataset, monkeypatch: py
     assert len(decoded) == len(set(decoded)) == 20
 
 
+def test_a_worker_finds_what_was_decoded_in_an_earlier_epoch(painted: Dataset, tmp_path: Path) -> None:
+    dataset = painted_set(tmp_path, painted.sizes_hw[:6].tolist())
+    with TrainingLoader(
+        dataset, picture=RULE, augment=AugmentConfig(), batch=3, seed=3, workers=1, cache=CacheConfig()
+    ) as loader:
+        first = list(loader.epoch(0))
+        for path in dataset.picture_paths.tolist():
+            Path(path).unlink()
+        second = list(loader.epoch(1))
+    assert len(first) == len(second) == 2
+    assert not loader.unreadable
+
+
 def test_the_budget_is_kept(dataset: Dataset) -> None:
     whole = _cache(dataset)
     bytes_of = [source.picture.nbytes for picture in range(20) if (source := _source(dataset, picture))]

@@ -6,12 +6,14 @@ import gc
 import mmap
 import multiprocessing
 import os
+import queue
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -167,6 +169,16 @@ def test_a_broken_pipe_in_the_work_itself_is_a_fault_like_any_other(monkeypatch:
     with pytest.raises(SystemExit):
         workers.main(0, os.dup(theirs.fileno()))
     assert "BrokenPipeError: of something else" in ours.recv().trace
+
+
+def test_a_job_that_cannot_be_read_reaches_the_worker_instead_of_leaving_it_waiting() -> None:
+    class Full:
+        def recv(self) -> None:
+            raise MemoryError("no room for the job")
+
+    jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    workers._read_jobs(Full(), jobs)  # type: ignore[arg-type]
+    assert isinstance(jobs.get(timeout=1), MemoryError)
 
 
 def test_no_memory_for_the_ring_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,10 @@ def test_some_rows_have_all_that_lies_between() -> None:
     for letter in ("J", "X"):
         with pytest.raises(UsageError, match=rf"rows: '{letter}' is not among the steps; the ladder 'ppyolo' has A, B"):
             PPYOLO.joined(PPYOLO.steps, ["A", letter])
+    with pytest.raises(
+        UsageError, match="rows: the switch 'mixup' is of no row of 'ppyolo'; leave it out, or the rows"
+    ):
+        PPYOLO.joined([*PPYOLO.steps, "mixup"], ["A", "I"])
 
 
 def test_ladders_by_name_and_by_what_they_begin_with() -> None:

@@ -97,7 +97,8 @@ def test_the_note_tells_how_epochs_were_chosen_and_whose_the_baseline_is() -> No
 
     assert "epochs" not in note("AB ")
     assert "another one" not in note("AB ")
-    assert "fit into 2.5 minutes, told by timing 5; a step that came within 20%" in note("   ", minutes=2.5)
+    told = note("   ", minutes=2.5)
+    assert "into 2.5 minutes (a longer schedule in proportion), told by timing 5; where that is within 20% of" in told
     changed = note("AB ", baseline_changes=tuple(f"augment.{name}=1" for name in "abcdefgh"))
     assert "published: the paper; and not for our baseline, which is another one: augment.a=1, " in changed
     assert changed.endswith("augment.f=1 and 2 more")

@@ -75,9 +75,17 @@ def test_two_accumulated_batches_are_one_of_double_size() -> None:
 )
 @pytest.mark.parametrize("parts", [2, 3])
 def test_accumulated_batches_of_a_detector_are_the_joined_batch(name: str, parts: int) -> None:
-    whole = random_batch(6, seed=1, boxes=5)
     size = 6 // parts
-    split = [part_of(whole, slice(start, start + size)) for start in range(0, 6, size)]
+    _compare_with_joined(name, [slice(start, start + size) for start in range(0, 6, size)])
+
+
+def test_batches_with_other_numbers_of_pictures_are_joined_too() -> None:
+    _compare_with_joined("fcos-debug", [slice(0, 4), slice(4, 6)])
+
+
+def _compare_with_joined(name: str, parts: list[slice]) -> None:
+    whole = random_batch(6, seed=1, boxes=5)
+    split = [part_of(whole, part) for part in parts]
     found = {}
     for key, batches in (("joined", [whole]), ("parts", split)):
         training = training_of(_still(name), lr=1e-3, epochs=1, steps_per_epoch=1)

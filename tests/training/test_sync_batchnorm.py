@@ -62,12 +62,12 @@ def test_a_task_in_two_processes_learns_as_from_the_joined_batch(two_processes: 
     assert compared > 100
 
 
-@pytest.mark.parametrize(("batchnorm", "tolerance"), [("still", 1e-5), ("learning", 1e-4)])
+@pytest.mark.parametrize(("kind", "tolerance"), [("still", 1e-5), ("still, accumulated", 1e-5), ("learning", 1e-4)])
 def test_twenty_steps_of_two_processes_are_those_of_one_with_the_double_batch(
-    two_processes: list[dict[str, Any]], batchnorm: str, tolerance: float
+    two_processes: list[dict[str, Any]], kind: str, tolerance: float
 ) -> None:
-    expected = twenty_steps(batchnorm=batchnorm, part=slice(None))
-    found = (two_processes[0][batchnorm] + two_processes[1][batchnorm]) / 2
+    expected = twenty_steps(batchnorm=kind.partition(",")[0], parts=[slice(None)])
+    found = (two_processes[0][kind] + two_processes[1][kind]) / 2
     assert expected.shape == (20, 4)
     # It learns: the same four batches at the beginning and at the end.
     assert expected[-4:, -1].mean() < expected[:4, -1].mean() - 0.005

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -99,19 +99,19 @@ class StillTask(DetectionTask):
         return self
 
 
-def twenty_steps(*, batchnorm: str, part: slice, synchronised: bool = False) -> Tensor:
-    """Losses of the first 20 steps of a run on some pictures of each of four batches, which come round in turn.
+def twenty_steps(*, batchnorm: str, parts: Sequence[slice], synchronised: bool = False) -> Tensor:
+    """Losses of the first 20 steps of a run on parts of each of four batches, which come round in turn.
 
     Steps are small: in large ones a network of this size makes of the last bit of a weight a tenth of the loss, also
     in one process.
 
     Args:
         batchnorm: `still` or `learning`.
-        part: of the pictures of each batch.
+        parts: of the pictures of each batch, a step together.
         synchronised: BatchNorm is over all processes.
 
     Returns:
-        (steps, losses), the last of them the total.
+        (steps, losses), the last of them the total; means over the parts.
     """
     torch.manual_seed(5)
     network = nanodet_debug(("a", "b")).build()
@@ -132,15 +132,15 @@ def twenty_steps(*, batchnorm: str, part: slice, synchronised: bool = False) -> 
     losses = Losses()
     fit(
         training_of(kind(network, DetectionTaskConfig()), lr=0.0005, epochs=1, steps_per_epoch=20),
-        ListLoader([part_of(batch, part) for batch in batches]),
-        config=LoopConfig(epochs=1, clip_norm=35.0),
+        ListLoader([part_of(batch, part) for batch in batches for part in parts]),
+        config=LoopConfig(epochs=1, clip_norm=35.0, accumulate=len(parts)),
         runtime=cpu_runtime(),
         seed=0,
         validate=None,
         keep=lambda *_: None,
         observers=(losses,),
     )
-    return torch.stack(losses.found)
+    return torch.stack(losses.found).unflatten(0, (20, len(parts))).mean(1)
 
 
 class Losses(Watcher):
@@ -158,9 +158,11 @@ def many_steps(rank: int) -> dict[str, Any]:
     """A run with each process's half of every batch."""
     half = SHARED_BATCH_SIZE // 2
     mine = slice(rank * half, (rank + 1) * half)
+    each = [slice(place, place + 1) for place in range(mine.start, mine.stop)]
     return {
-        "still": twenty_steps(batchnorm="still", part=mine),
-        "learning": twenty_steps(batchnorm="learning", part=mine, synchronised=True),
+        "still": twenty_steps(batchnorm="still", parts=[mine]),
+        "still, accumulated": twenty_steps(batchnorm="still", parts=each),
+        "learning": twenty_steps(batchnorm="learning", parts=[mine], synchronised=True),
     }
 
 

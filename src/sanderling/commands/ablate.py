@@ -296,9 +296,10 @@ def _check_weights(ablation: Ablation) -> None:
     """Refuse weights that do not fit before hours are spent on other steps."""
     from sanderling.models.weights.start import start_from
 
-    for step in {(step.run.weights, step.run.model.backbone): step for step in ablation.steps}.values():
+    for step in {(step.run.weights, step.run.model): step for step in reversed(ablation.steps)}.values():
         if step.run.weights is not None:
-            start_from(step.run.model.build(), Path(step.run.weights))
+            report = start_from(step.run.model.build(), Path(step.run.weights))
+            logger.info("%s: %s: %s", step.name, step.run.weights, report)
 
 
 def _machines(baseline: Run, *, ray: bool) -> Machines:
@@ -372,7 +373,7 @@ def _facts(ablation: Ablation, *, latency: bool) -> dict[str, str]:
     height, width = baseline.model.picture.size_hw
     machine = this_machine()
     minutes = ablation.minutes
-    length = f"{baseline.loop.epochs} epochs" if minutes is None else f"{minutes:g} minutes, as many epochs as fit"
+    length = f"{baseline.loop.epochs} epochs" if minutes is None else f"epochs for {minutes:g} minutes, see the note"
     return {
         "baseline": f"{baseline.model.name}, recipe {baseline.recipe}",
         "data": f"{baseline.data.path} (train: {baseline.data.train}, val: {baseline.data.val})",

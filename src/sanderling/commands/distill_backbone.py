@@ -124,7 +124,8 @@ def distill_backbone(
         workers: processes that load pictures.
         threads: threads on the processor.
         assignments: `key=value` for any other value of the run.
-        resume: go on with the run in the folder beside `output`; other settings may be repeated and not changed.
+        resume: go on with the run in the folder beside `output`; model and switches have to be repeated, other settings
+            may be, and none is changed.
         overwrite: replace the file and the run of another distillation.
 
     Raises:
@@ -257,10 +258,10 @@ def _detector(model: str | Path | DetectorConfig, switches: Sequence[str]) -> De
     """The detector whose backbone is wanted, with switches on as in an ablation of its run."""
     from sanderling.models.network import DetectorConfig
     from sanderling.recipes.fine_tune import fine_tune
-    from sanderling.studies.switches import apply_switches
+    from sanderling.studies.switches import apply_switches, parts
 
     run = fine_tune(model) if isinstance(model, DetectorConfig) else planned(str(model), TrainWishes())
-    for text in switches:
+    for text in (part for several in switches for part in parts(several)):
         before, run = run, apply_switches(run, text)
         if run.model.backbone == before.model.backbone:
             raise UsageError(f"switch {text!r}: leaves the backbone as it is, and {_UNTAUGHT}; leave it out")

@@ -29,6 +29,8 @@ class BackboneDistillation(Task):
         teacher: on the device of the batches.
     """
 
+    means_over_pictures = True
+
     def __init__(self, network: DetectorNetwork, teacher: Teacher) -> None:
         super().__init__(network)
         network.requires_grad_(False)

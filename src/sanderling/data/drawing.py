@@ -98,7 +98,7 @@ class EpochWindows:
         chosen = self._dataset.subset(indices)
         return WindowTask(
             epoch=self._epoch,
-            draw_key=int(self._draw_keys[source.start]),
+            draw_key=int(self._draw_keys[self.windows[number].start]),
             mosaic=self._mosaic,
             progress=self._progress,
             marked=None if self._marks is None else self._marks[indices],

@@ -6,7 +6,8 @@ what decoding gave, so a cache changes nothing but the time.
 
 Nobody locks anything. What one process writes another may see in another order, on ARM for one; so a picture counts in
 later epochs only: between two epochs the trainer has heard from every worker that its windows are done, and what they
-wrote before that is to be seen by whoever is told to go on. Axes: P pictures of the data set.
+wrote before that is to be seen by whoever is told to go on. A sampling that repeats pictures decodes some of them
+more than once at first. Axes: P pictures of the data set.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class PictureCache:
 
         Raises:
             RunError: the folder has no room for the file, or the machine none for the area.
+            UsageError: no budget is given, and the system does not tell how much memory is free.
         """
         rooms = np.array(
             [

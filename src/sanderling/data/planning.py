@@ -47,7 +47,7 @@ class WindowTask:
 
     Attributes:
         epoch: the epoch.
-        draw_key: what its random numbers go by, above 0; no two windows of an epoch share it.
+        draw_key: what its random numbers go by, above 0; every window of an epoch has its own.
         mosaic: False leaves mosaic out.
         progress: how much of the run is over, 0..1.
         marked: bool NxGxG, cells over each picture that are cut out of a sample that shows it alone; None without.

@@ -195,10 +195,10 @@ class EpochSampler:
         return order[self._places % len(order)].astype(np.int64)
 
     def draw_keys(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """A number above 0 for each sample of an order, for what is drawn by lot for it: no two of an epoch share one.
+        """A number above 0 for each sample of an order, for what is drawn by lot for it.
 
-        The picture, where an epoch shows each once, so that no number depends on how many ranks there are; else the
-        place in the order of all ranks.
+        The picture, where an epoch shows each once (around its end a few twice); else the place in the order of all
+        ranks.
         """
         return 1 + (self._places if any(group.repeats for group in self.groups) else order)
 

@@ -64,7 +64,7 @@ class AnchorRatioObjective:
         summed, times three over their number. Objectness is taught the complete IoU (at least 0) of the box at each
         positive, the best one where several boxes want a point, and 0 elsewhere. The weights of the targets multiply
         the losses of their positives. A single class is taught as well, because decoding reads it. Numbers of positives
-        are `shared_divisor`s. Computed in float32, under autocast too.
+        and of pictures are `shared_divisor`s. Computed in float32, under autocast too.
 
         Raises:
             ModelError: the network has no objectness, or more levels than there are level weights.
@@ -90,6 +90,7 @@ class AnchorRatioObjective:
             )
             level = level_of[assigned.points]
             positives = shared_divisor(torch.bincount(level, minlength=len(sizes)).float())
+            pictures = shared_divisor(strides.new_tensor(float(targets.pictures)))
 
         share = targets.weights[assigned.boxes] / positives[level]
         numbers = predictions.box_logits.float()[assigned.pictures, assigned.points]
@@ -106,7 +107,7 @@ class AnchorRatioObjective:
         best = torch.zeros(objectness.numel(), device=quality.device).scatter_reduce(0, point, quality, "amax")
         each = F.binary_cross_entropy_with_logits(objectness.float().flatten(), best, reduction="none")
         of_points = level_weights / sizes
-        objectness_loss = (each.view_as(objectness) * of_points[level_of]).sum() / len(objectness)
+        objectness_loss = (each.view_as(objectness) * of_points[level_of]).sum() / pictures
 
         scale = _NOMINAL_BATCH * 3 / len(sizes)
         objectness_scale = class_scale = scale

@@ -64,8 +64,8 @@ class FcosObjective:
 
         Class loss counts every point, the others the positives. Class and centreness are divided by the number of
         positives (at least 1). The GIoU loss of a box counts as much as its point is central and is divided by the sum
-        of these. Both are `shared_divisor`s; the weights of the targets multiply
-        losses and not divisors. Computed in float32, under autocast too.
+        of these. Both are `shared_divisor`s; the weights of the targets multiply losses and not divisors. Computed in
+        float32, under autocast too.
 
         Raises:
             ModelError: the head codes boxes in another way, or says no centreness.

@@ -62,9 +62,8 @@ class SsdObjective:
         """Weighted scalar losses `class` and `box`; their sum is the loss of the batch.
 
         Class loss counts every point (or the positives and the hardest others), box loss the positives and the mean of
-        its four numbers. Both are divided by the number of positives of the batch (at least 1, a
-        `shared_divisor`); the weights of the targets multiply losses and not the divisor. Computed in
-        float32, under autocast too.
+        its four numbers. Both are divided by the number of positives of the batch (at least 1, a `shared_divisor`); the
+        weights of the targets multiply losses and not the divisor. Computed in float32, under autocast too.
 
         Raises:
             ModelError: the head codes boxes in another way.

@@ -1,8 +1,8 @@
 """Trainings of equal time: how many epochs each has, found by timing a few of them.
 
 An epoch takes as long as the fastest of those timed, as what slows one down is other work on the machine. Still two
-timings of the same training differ, and other numbers of epochs would then pass for what a step is worth: a step that
-is timed nearly as the one it is compared with gets as many epochs.
+timings of the same training differ, and other numbers of epochs would then pass for what a step is worth: a step into
+whose time nearly the epochs of the one it is compared with would fit gets as many as that one, and other minutes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ VALIDATIONS = 5
 TIMED_EPOCHS = VALIDATIONS
 """So many epochs are timed, each with its validation: what a training does beside its epochs is then timed whole."""
 SAME_EPOCHS = 0.2
-"""Share by which the epochs that fit may differ before a step gets another number than the one it is compared with. On
-two cores of a shared machine, two timings of the same training were nearer than that more than four times out of five.
-"""
+"""Share by which the epochs that fit may differ before a step gets another number than the one it is compared with."""
 
 
 def timed(run: Run) -> Run:

@@ -64,7 +64,8 @@ class Ladder:
             letters: of the rows; the first one stands for itself and may be left out.
 
         Raises:
-            UsageError: a letter is of no row, or its row is not among the steps.
+            UsageError: a letter is of no row, its row is not among the steps, or a step that is of no row would be left
+                out.
 
         >>> PPYOLO.joined(PPYOLO.steps[:4], ["A", "C", "E"])
         ['resnet-dcn,large-batch,ema,drop-block', 'iou-loss,iou-aware']
@@ -84,6 +85,9 @@ class Ladder:
                     f"rows: {letter!r} is not among the steps; the ladder {self.name!r} has {known}, and rows that "
                     "need a file come with --switch"
                 )
+        ours = {part for row in self.rows[1:] for part in parts(row.switches)}
+        for part in (part for step in waiting for part in parts(step) if kind_of(part) not in ours):
+            raise UsageError(f"rows: the switch {part!r} is of no row of {self.name!r}; leave it out, or the rows")
         return [text for text in found.values() if text]
 
     def changed_in(self, run: Run) -> tuple[str, ...]:

@@ -204,8 +204,9 @@ def _note(ablation: Ablation, *, what: str, published: bool) -> str:
         notes.append(f"spread: standard deviation over {len(ablation.seeds)} seeds")
     if ablation.minutes is not None:
         notes.append(
-            f"epochs: as many as fit into {ablation.minutes:g} minutes, told by timing {TIMED_EPOCHS}; a step that "
-            f"came within {SAME_EPOCHS:.0%} of the one it is compared with has as many as that one"
+            f"epochs: as many as fit into {ablation.minutes:g} minutes (a longer schedule in proportion), told by "
+            f"timing {TIMED_EPOCHS}; where that is within {SAME_EPOCHS:.0%} of the epochs of the step it is compared "
+            "with, it has these, and other minutes"
         )
     if published:
         notes.append(f"published: {ablation.source}")

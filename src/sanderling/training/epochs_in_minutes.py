@@ -24,7 +24,7 @@ _RESERVE = 0.05
 
 
 def seconds_per_batch(training: Training, loader: Loader, runtime: Runtime, *, seed: int) -> float:
-    """Train a few batches and time them, loading included.
+    """Train a few batches, each a step of its own, and time them, loading included.
 
     Args:
         training: freshly built; it is used up.

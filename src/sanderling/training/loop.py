@@ -39,9 +39,9 @@ class LoopConfig:
     accumulate: Annotated[int, Field(gt=0)] = 1
     """Batches whose gradients make one step together: that of one batch with all their pictures, BatchNorm apart.
 
-    Where losses are means over positives and not over pictures (all but the YOLO objective's), this takes a forward
-    pass more, to count them first. Under Stitcher or activation cutout, which change batches between the passes, it is
-    not done, and each batch is divided by its own.
+    The YOLO objective's losses are means over pictures; of these the batches have to have equally many. All others are
+    means over positives, which a forward pass more counts first. Under Stitcher or activation cutout, which change
+    batches between the passes, it is not done, and each batch is divided by its own.
     """
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Longer gradients are shortened to this length."""
@@ -190,8 +190,8 @@ def _together(
 ) -> Callable[[], AbstractContextManager[None]]:
     """Where the losses of a step's batches are those of the joined batch, whatever they are divided by.
 
-    Each batch is looked at first, which leaves no trace in the task. With feedback nobody knows yet what it will make
-    of the next batch.
+    Each batch is looked at first, which leaves no trace in buffers and in torch's random numbers. With feedback nobody
+    knows yet what it will make of the next batch.
     """
     if len(group) == 1 or training.feedback or training.task.means_over_pictures:
         return contextlib.nullcontext

@@ -53,7 +53,7 @@ class RuntimeConfig:
             UsageError: a device that this machine does not have.
             MissingDependencyError: `compile` on the processor without a C++ compiler.
         """
-        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        processes = _processes_here()
         device = _usable_device(self.device, processes)
         kind = torch.device(device).type
         if self.compile and kind == "cpu":
@@ -84,7 +84,7 @@ class Runtime:
     def __init__(self, config: RuntimeConfig) -> None:
         self.config = config
         self.rank, self.world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE", self.world))
+        self.local_world = _processes_here()
         self._local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.device = torch.device(config.device)
         if self.device.type == "cuda" and self.world > 1:
@@ -173,6 +173,11 @@ def _keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def _processes_here() -> int:
+    """Training processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
 
 
 def _usable_device(wish: str, processes: int) -> str:

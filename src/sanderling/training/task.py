@@ -22,8 +22,8 @@ class Task(nn.Module, ABC):
         network: what ships, without the modules that only teach.
     """
 
-    means_over_pictures: bool = True
-    """Whether the losses are means over the pictures of a batch, or else are divided by `ops.tensor.divisors`."""
+    means_over_pictures: bool = False
+    """Whether the losses are means over the pictures of a batch, so that batches of equal size need not be joined."""
 
     def __init__(self, network: DetectorNetwork) -> None:
         super().__init__()

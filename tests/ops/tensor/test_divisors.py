@@ -37,6 +37,16 @@ def test_the_mean_over_joined_batches_is_the_loss_of_all() -> None:
     assert shared_divisor(torch.tensor(7.0)) == 7
 
 
+@pytest.mark.parametrize("calls", [(2, 1, 2), (1, 1, 2), (1, 2, 1)])
+def test_batches_that_ask_for_other_divisors_are_refused(calls: tuple[int, ...]) -> None:
+    joined = JoinedBatches(2)
+    with pytest.raises(RuntimeError, match=r"divisors were asked for by one batch"):  # noqa: PT012
+        for place, count in enumerate(calls):
+            with joined.looking() if place < 2 else joined.teaching():
+                for _ in range(count):
+                    shared_divisor(torch.tensor(2.0))
+
+
 def _work(rank: int) -> dict[str, Any]:
     share = torch.tensor(3.0 + 4 * rank, requires_grad=True)
     divisor = shared_divisor(share)

@@ -66,6 +66,8 @@ class JoinedBatches:
         """For `shared_divisor`: the losses of every batch ask for their divisors in the same order."""
         call, self._call = self._call, self._call + 1
         if not self._looks:
+            if call >= len(self._sums):
+                raise self._disagreement()
             return self._sums[call].clamp(min=least) / (self._batches * processes())
         total = sum_over_processes(share)
         if call < len(self._sums):
@@ -80,8 +82,13 @@ class JoinedBatches:
         before = _JOINED.set(self)
         try:
             yield
+            if self._call != len(self._sums):
+                raise self._disagreement()
         finally:
             _JOINED.reset(before)
+
+    def _disagreement(self) -> RuntimeError:
+        return RuntimeError(f"{self._call} divisors were asked for by one batch and {len(self._sums)} by another")
 
 
 _JOINED: ContextVar[JoinedBatches | None] = ContextVar("joined", default=None)
