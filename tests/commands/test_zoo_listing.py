@@ -25,6 +25,14 @@ def test_the_counts_that_ship_meet_the_published_ones() -> None:
             assert model["parameters"] == published.parameters, model["name"]
 
 
+def test_what_the_listing_says_of_published_figures_is_what_the_zoo_says() -> None:
+    for model in zoo_listing.read_listing():
+        published = zoo.entry(model["name"]).published
+        assert model["note"] == ("" if published is None else published.note), model["name"]
+        if published is not None:
+            assert model["published"] == {key: getattr(published, key) for key in model["published"]}, model["name"]
+
+
 def test_the_page_in_the_documents_is_that_of_the_listing() -> None:
     page = Path(__file__).parents[2] / "docs" / "zoo.md"
     written = zoo_listing.page_of(zoo_listing.read_listing(), zoo_listing.list_backbones())
